@@ -1,0 +1,51 @@
+"""From a volume to what the network sees: resampled, cropped, normalised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import InputError
+from .grid import Grid
+from .volume import Volume
+
+CT_RANGE = (-500.0, 1000.0)  # Hounsfield units
+PERCENTILES = (0.5, 99.5)  # of the other modalities
+
+
+def prepare(volume: Volume, spacing: tuple[float, float, float], axis_codes: str = "RAS") -> tuple[np.ndarray, Grid]:
+    """SAT's preprocessing (paper, Methods, "Data preprocessing").
+
+    Orientation, resampling, crop to the bounding box of voxels > 0, clipping (CT at fixed Hounsfield
+    units, else at percentiles), z-score over the crop.
+
+    Returns:
+        (image, grid): float32 on the cropped grid, axes as `axis_codes`.
+
+    Raises:
+        InputError: All voxels have the same value.
+    """
+    whole = Grid.of(volume, spacing, axis_codes)
+    image = whole.resample(volume.array)
+    box = _bounding_box_above_zero(image)
+    grid = whole.cropped(box)
+    image = image[tuple(slice(start, stop) for start, stop in zip(*box, strict=True))]
+    low, high = CT_RANGE if volume.modality == "ct" else np.percentile(image, PERCENTILES)
+    image = np.clip(image, low, high)
+    mean, deviation = float(image.mean(dtype=np.float64)), float(image.std(dtype=np.float64))
+    if deviation < 1e-6:
+        raise InputError(f"{volume.name} has the same value everywhere; there is nothing to segment.")
+    image -= mean
+    image /= deviation
+    return np.ascontiguousarray(image), grid
+
+
+def _bounding_box_above_zero(image: np.ndarray):
+    positive = image > 0
+    if not positive.any():
+        return (0, 0, 0), image.shape
+    start, stop = [], []
+    for axis in range(3):
+        (index,) = np.nonzero(positive.any(tuple(other for other in range(3) if other != axis)))
+        start.append(int(index[0]))
+        stop.append(int(index[-1]) + 1)
+    return tuple(start), tuple(stop)

@@ -1,0 +1,6 @@
+"""SAT's network: U-Net, query decoder, text encoder, checkpoints."""
+
+from .config import SATConfig
+from .sat import SAT, EncodedImage
+
+__all__ = ["SAT", "EncodedImage", "SATConfig"]

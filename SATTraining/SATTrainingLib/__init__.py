@@ -1,0 +1,1 @@
+"""Training of SAT networks; uses the engine in SATSegmentLib, never the other way."""

@@ -55,7 +55,7 @@ class DatasetRecipe:
         for term, names in self.merge.items():
             if values := tuple(value for value, name in case.labels.items() if name in names):
                 terms[term] = values
-        return terms | {term: () for term in self.absent}
+        return terms | dict.fromkeys(self.absent, ())
 
 
 def read_cases(path: Path) -> list[Case]:

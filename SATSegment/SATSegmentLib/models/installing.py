@@ -1,0 +1,158 @@
+"""From published files to an installed model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import InputError, ModelError
+from ..network import SAT, SATConfig, load_published
+from ..network.checkpoints import load_published_text_encoder, save_weights
+from ..network.text_encoder import WordPieceTokenizer
+from .download import download, hub_url
+from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder
+from .registry import ModelInfo, find_model, list_models, models_folder
+
+FileProgress = Callable[[str, int, "int | None"], None]
+"""Called with a file's name, the bytes done and the bytes in all, where known."""
+
+
+def convert(
+    model: ModelInfo, checkpoint: Path, text_encoder: Path, vocabulary: Path, target: Path, half: bool = False
+) -> None:
+    """Writes a published model in our own format: safetensors, each tensor once, no optimizer state.
+
+    Args:
+        model: A published model of the manifest.
+        checkpoint, text_encoder, vocabulary: Its files. Checkpoint and text encoder must be a pair; this
+            is known by their published names only, as neither says what it belongs to.
+        target: A folder that does not exist yet.
+        half: Weights in half precision.
+
+    Raises:
+        InputError: `target` exists, or the files' names are not those of a pair.
+        ModelError: A file is damaged or of another model.
+    """
+    if model.hub is None or model.network is None:
+        raise InputError(f"{model.name} is no published model, so there is nothing to convert.")
+    if target.exists():
+        raise InputError(f"{target} exists; remove it first, or choose another folder.")
+    expected = (Path(model.hub.checkpoint).name, Path(model.hub.text_encoder).name)
+    given = (checkpoint.name, text_encoder.name)
+    if given != expected:
+        raise InputError(
+            f"{model.name} is made of {expected[0]} and {expected[1]}, which belong together; {given[0]} and {given[1]} "
+            "were given. A network with another model's text encoder runs and segments nothing useful."
+        )
+    network = SAT(SATConfig.named(model.network))
+    load_published(network, checkpoint)
+    encoder = load_published_text_encoder(text_encoder, WordPieceTokenizer(vocabulary))
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        save_weights(network, partial / NETWORK, half)
+        save_weights(encoder, partial / TEXT, half)
+        shutil.copyfile(vocabulary, partial / TOKENS)
+        ModelFolder(model.name, model.note, model.modalities, network.config, "mpnet").write(partial)
+        partial.replace(target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def import_model(path: Path) -> ModelInfo:
+    """Installs a model from files carried over by hand.
+
+    Args:
+        path: A folder in our own format, or one that holds (at any depth) a published model's checkpoint,
+            its text encoder and `vocab.txt`.
+
+    Returns:
+        The installed model.
+
+    Raises:
+        InputError: There is no model in `path`, more than one, or it is installed already.
+        ModelError: A file is damaged.
+    """
+    if not path.is_dir():
+        raise InputError(f"There is no folder {path}.")
+    if (path / CONFIG).is_file():
+        return _import_folder(path)
+    files = {file.name: file for file in path.rglob("*") if file.is_file()}
+    complete = [model for model in list_models() if model.hub and set(_names(model)) <= set(files)]
+    if len(complete) != 1:
+        wanted = "; ".join(f"{model.name}: {', '.join(_names(model))}" for model in list_models() if model.hub)
+        found = "more than one model's" if complete else "no complete model's"
+        raise InputError(f"{path} holds {found} files. Wanted are, {wanted}.")
+    (model,) = complete
+    _refuse_installed(model)
+    convert(model, *(files[name] for name in _names(model)), target=model.folder)
+    return model
+
+
+def download_model(
+    model: ModelInfo, progress: FileProgress | None = None, cancelled: Callable[[], bool] | None = None
+) -> None:
+    """Downloads a published model and installs it; an interrupted download goes on where it stopped.
+
+    The caller has shown the terms of use and had them accepted.
+
+    Raises:
+        InputError: The model has no source, or is installed already.
+        ModelError: The download failed; the message says what to do.
+        Cancelled: `cancelled` said so.
+    """
+    if model.hub is None:
+        raise InputError(f"{model.name} came with the extension; there is nothing to download.")
+    _refuse_installed(model)
+    hub = model.hub
+    folder = models_folder() / "downloads" / model.name
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for repository, file in (
+        (hub.repository, hub.checkpoint),
+        (hub.repository, hub.text_encoder),
+        (hub.vocabulary_repository, hub.vocabulary),
+    ):
+        target = folder / Path(file).name
+
+        def file_progress(done: int, total: int | None, name: str = target.name) -> None:
+            if progress:
+                progress(name, done, total)
+
+        download(hub_url(repository, file), target, progress=file_progress, cancelled=cancelled)
+        files.append(target)
+    convert(model, *files, target=model.folder)
+    shutil.rmtree(folder)
+
+
+def _names(model: ModelInfo) -> tuple[str, str, str]:
+    hub = model.hub
+    return Path(hub.checkpoint).name, Path(hub.text_encoder).name, Path(hub.vocabulary).name
+
+
+def _refuse_installed(model: ModelInfo) -> None:
+    if model.installed:
+        raise InputError(f"{model.name} is installed already; run `satsegment models remove {model.name}` first.")
+
+
+def _import_folder(path: Path) -> ModelInfo:
+    folder = ModelFolder.read(path)
+    folder.check(path)
+    target = models_folder() / folder.name
+    if target.exists():
+        raise InputError(f"A model called {folder.name} is installed already; remove it first.")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        for name in (CONFIG, *folder.sha256):
+            shutil.copyfile(path / name, partial / name)
+        partial.replace(target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return find_model(folder.name)

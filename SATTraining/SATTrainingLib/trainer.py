@@ -152,7 +152,7 @@ class Trainer:
         }
         temporary = self.folder / f"{CHECKPOINT}.{os.getpid()}.part"
         torch.save(state, temporary)
-        os.replace(temporary, self.folder / CHECKPOINT)
+        temporary.replace(self.folder / CHECKPOINT)
 
     def _load(self) -> None:
         path = self.folder / CHECKPOINT

@@ -129,7 +129,8 @@ def _check_slices(files: list[str], folder: Path) -> None:
         where = int(np.abs(distances - usual).argmax())
         raise InputError(
             f"The DICOM series in {folder} has slices {distances[where]:.2f} mm apart after slice {where + 1} where "
-            f"{usual:.2f} mm is usual: slices are missing, doubled or uneven. Export the complete series, or resample it."
+            f"{usual:.2f} mm is usual: slices are missing, doubled or uneven. Export the complete series, or "
+            "resample it."
         )
     normal = np.array(headers[0].GetDirection()).reshape(3, 3)[:, 2]
     tilt = np.degrees(np.arccos(np.clip(abs(steps.mean(0) @ normal) / usual, 0, 1)))

@@ -293,7 +293,8 @@ class Predictor:
         window = " x ".join(map(str, self.model.config.window))
         return OutOfMemoryError(
             f'Not even one window of {window} voxels fits into the memory of "{self.device}" '
-            f"({free_memory(self.device) / 1e9:.1f} GB free). Close other programs, use a smaller model, or run on the CPU."
+            f"({free_memory(self.device) / 1e9:.1f} GB free). Close other programs, use a smaller model, or run on the "
+            "CPU."
         )
 
     @torch.inference_mode()

@@ -197,7 +197,9 @@ def _range_of(response: requests.Response) -> tuple[int | None, int | None]:
         plain = "Content-Encoding" not in response.headers
         return 0, _number(response.headers.get("Content-Length")) if plain else None
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return (_number(match[1]), _number(match[2])) if match else (None, None)
+    if match is None:
+        return None, None
+    return _number(match[1]) if response.status_code == 206 else None, _number(match[2])
 
 
 def _request(method: str, url: str, start: int = 0) -> requests.Response:

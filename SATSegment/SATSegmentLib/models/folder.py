@@ -120,8 +120,8 @@ class ModelFolder:
                 raise ModelError(f"{self.name}: the file {path} is missing; install the model again.")
             if sha256_of(path) != expected:
                 raise ModelError(
-                    f"{self.name}: {path} is damaged or belongs to another model (its SHA-256 is not the one in {CONFIG}); "
-                    "network and text encoder must come from the same model. Install the model again."
+                    f"{self.name}: {path} is damaged or belongs to another model (its SHA-256 is not the one in "
+                    f"{CONFIG}); network and text encoder must come from the same model. Install the model again."
                 )
 
 

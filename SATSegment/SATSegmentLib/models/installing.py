@@ -43,8 +43,8 @@ def convert(
     given = (checkpoint.name, text_encoder.name)
     if given != expected:
         raise InputError(
-            f"{model.name} is made of {expected[0]} and {expected[1]}, which belong together; {given[0]} and {given[1]} "
-            "were given. A network with another model's text encoder runs and segments nothing useful."
+            f"{model.name} is made of {expected[0]} and {expected[1]}, which belong together; {given[0]} and "
+            f"{given[1]} were given. A network with another model's text encoder runs and segments nothing useful."
         )
     network = SAT(SATConfig.named(model.network))
     load_published(network, checkpoint)

@@ -42,8 +42,8 @@ def load(model: ModelInfo) -> LoadedModel:
     """
     if not model.installed:
         raise ModelError(
-            f"{model.name} is not installed; run `satsegment models download {model.name}`, or carry its files over and "
-            f"run `satsegment models import`."
+            f"{model.name} is not installed; run `satsegment models download {model.name}`, or carry its files over "
+            f"and run `satsegment models import`."
         )
     folder = ModelFolder.read(model.folder)
     folder.check(model.folder)

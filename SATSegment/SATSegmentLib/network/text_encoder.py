@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from hashlib import blake2b
 from pathlib import Path
 
@@ -87,7 +88,8 @@ class TextEncoder(nn.Module):
         missing = [name for name in ("config.json", "model.safetensors", "vocab.txt") if not (folder / name).is_file()]
         if missing:
             raise ModelError(f"The text encoder in {folder} lacks {', '.join(missing)}.")
-        tower = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        with _no_progress_bar():
+            tower = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         tokenizer = WordPieceTokenizer(folder / "vocab.txt")
         return cls(tower, TextHead(tower.config.hidden_size, width), tokenizer).eval()
 
@@ -112,6 +114,20 @@ class TextEncoder(nn.Module):
     def fingerprint(self) -> str:
         """A hash of the weights."""
         return fingerprint(self)
+
+
+@contextlib.contextmanager
+def _no_progress_bar():
+    """Hugging Face's bar for reading a local file would stand between our own lines."""
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
 
 
 def fingerprint(module: nn.Module) -> str:

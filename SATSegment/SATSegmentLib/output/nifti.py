@@ -44,18 +44,21 @@ def write_label_map(path: Path, volume: Volume, segments: list[Segment]) -> None
         _save(temporary, volume, labels)
 
 
-def mask_paths(folder: Path, segments: list[Segment]) -> list[Path]:
-    """The files that `write_masks` writes: NAME.nii.gz, in letters every file system takes (a-z, 0-9, _)."""
+def mask_paths(folder: Path, names: list[str]) -> list[Path]:
+    """The files that `write_masks` writes for segments of these names, in their order.
+
+    NAME.nii.gz, each name once, in letters every file system takes (a-z, 0-9, _).
+    """
     taken: set[str] = set()
     paths = []
-    for segment in segments:
-        base = name = _file_name(segment.name)
+    for name in names:
+        base = unique = _file_name(name)
         number = 1
-        while name in taken:
+        while unique in taken:
             number += 1
-            name = f"{base}_{number}"
-        taken.add(name)
-        paths.append(Path(folder) / f"{name}.nii.gz")
+            unique = f"{base}_{number}"
+        taken.add(unique)
+        paths.append(Path(folder) / f"{unique}.nii.gz")
     return paths
 
 
@@ -72,8 +75,9 @@ def write_masks(folder: Path, volume: Volume, segments: list[Segment]) -> None:
     Raises:
         SATError: A file cannot be written.
     """
+    paths = mask_paths(folder, [segment.name for segment in segments])
     with ExitStack() as stack:
-        for path, segment in zip(mask_paths(folder, segments), segments, strict=True):
+        for path, segment in zip(paths, segments, strict=True):
             _save(stack.enter_context(written(path)), volume, segment.mask.array.astype(np.uint8))
 
 

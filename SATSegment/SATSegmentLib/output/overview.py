@@ -74,18 +74,16 @@ class _Page:
         self._figure = figure
         self._height = height
 
-    def text(self, x: float, y: float, text: str, size: float, align: str = "left") -> None:
-        """Text whose middle line is at `y`."""
-        self._figure.text(
-            x / _WIDTH,
-            1 - y / self._height,
-            text,
-            size=size,
-            color="white",
-            ha=align,
-            va="center_baseline",
-            parse_math=False,
-        )
+    def text(self, x: float, y: float, text: str, size: float, **style) -> None:
+        """White text that begins at `x`, its middle line at `y`."""
+        style = {"va": "center_baseline", "color": "white", "parse_math": False, **style}
+        self._figure.text(x / _WIDTH, 1 - y / self._height, text, size=size, **style)
+
+    def letter(self, x: float, y: float, letter: str) -> None:
+        """A letter around a point, legible on any grey."""
+        from matplotlib.patheffects import withStroke
+
+        self.text(x, y, letter, _PLANE_SIZE, ha="center", path_effects=[withStroke(linewidth=3, foreground="black")])
 
     def rectangle(self, x: float, y: float, width: float, height: float, color: tuple[int, int, int]) -> None:
         from matplotlib.patches import Rectangle
@@ -127,10 +125,10 @@ def _draw_plane(
     page.text(left, top - _PLANE_LINE / 2, plane.title, _PLANE_SIZE)
     middle_x, middle_y = left + frame_width / 2, top + frame_height / 2
     inset = 12
-    page.text(left + inset, middle_y, plane.sides[0], _PLANE_SIZE, "center")
-    page.text(left + frame_width - inset, middle_y, plane.sides[1], _PLANE_SIZE, "center")
-    page.text(middle_x, top + inset, plane.sides[2], _PLANE_SIZE, "center")
-    page.text(middle_x, top + frame_height - inset, plane.sides[3], _PLANE_SIZE, "center")
+    page.letter(left + inset, middle_y, plane.sides[0])
+    page.letter(left + frame_width - inset, middle_y, plane.sides[1])
+    page.letter(middle_x, top + inset, plane.sides[2])
+    page.letter(middle_x, top + frame_height - inset, plane.sides[3])
 
 
 def _legend(volume: Volume, segments: list[Segment]) -> tuple[list[tuple], int]:
@@ -154,7 +152,7 @@ def _amount(volume: Volume, segment: Segment) -> str:
     if not segment.mask.voxels:
         return "no voxels"
     amount = millilitres(volume, segment.mask)
-    return f"{amount:.{0 if amount >= 100 else 1 if amount >= 10 else 2}f} ml"
+    return f"{amount:.{0 if amount >= 100 else 1 if amount >= 10 else 2}f}\N{NO-BREAK SPACE}ml"
 
 
 def _text_width(text: str) -> float:

@@ -18,6 +18,7 @@ from SATSegmentLib.network import SAT, SATConfig
 from SATSegmentLib.network.text_encoder import TextEncoder, TextHead
 
 from .data import PreparedCase, Window, WindowSampler
+from .initialisation import spread_prompts
 from .losses import deep_supervision_loss
 from .recipe import Recipe
 
@@ -57,10 +58,10 @@ class Trainer:
         self.sampler = WindowSampler(cases, config.window, recipe.batch, recipe.prompts, recipe.seed)
         self.model = SAT(config, deep_supervision=True).to(memory_format=torch.channels_last_3d)
         self.head = TextHead(text.tower.config.hidden_size, config.text_width)
-        nn.init.normal_(self.head.modality_embed.weight, std=0.02)
         self.terms = sorted({term for case in cases for term in case.terms})
-        with torch.inference_mode():
-            self.pooled = text.pool(*text.tokenizer(self.terms)).clone()
+        with torch.no_grad():
+            self.pooled = text.pool(*text.tokenizer(self.terms))
+        spread_prompts(self.head, self.pooled)
         parameters = [p for p in (*self.model.parameters(), *self.head.parameters()) if p.requires_grad]
         self.optimizer = torch.optim.AdamW(parameters, recipe.learning_rate, betas=(0.9, 0.999), weight_decay=0.0)
         self.step = 0

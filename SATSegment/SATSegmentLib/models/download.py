@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha1
 from hashlib import sha256 as _new_sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ BACK_OFF = 0.5  # seconds before the first retry, doubled before each further on
 _HOPS = 10
 _HASH_CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_GIT_ID = re.compile(r"[0-9a-f]{40}")
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _BY_HAND = "files carried over by hand can be imported with `satsegment models import`"
 
@@ -42,12 +44,14 @@ class RemoteFile:
     Attributes:
         url: Where it was asked for.
         size: Bytes, if told.
-        sha256: 64 lower-case hex digits, if told.
+        sha256: 64 lower-case hex digits, if told, as for all large files.
+        git_id: 40 lower-case hex digits, the hash Git knows a small file by, if told.
     """
 
     url: str
     size: int | None
     sha256: str | None
+    git_id: str | None = None
 
 
 class _Interrupted(ModelError):
@@ -89,7 +93,7 @@ def inspect(url: str) -> RemoteFile:
                 _check_status(response, url)
                 etag = headers.get("X-Linked-Etag", headers.get("ETag"))
                 length = headers.get("X-Linked-Size", headers.get("Content-Length"))
-            return RemoteFile(url, _number(length), _sha256_in(etag))
+            return RemoteFile(url, _number(length), _hash_in(etag, _SHA256), _hash_in(etag, _GIT_ID))
     raise ModelError(f"{_host(url)} redirects {url} in a circle; try again later.")
 
 
@@ -132,11 +136,11 @@ def download(
         if sha256 is not None and _is_there(target, sha256, cancelled):
             return sha256
         remote = inspect(url)
-        expected = _expected_sha256(remote, sha256)
+        expected = _expected_hash(remote, sha256)
         if _is_there(target, expected, cancelled):
-            return expected
+            return sha256_of(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _prepare_part(part, {"url": url, "size": remote.size, "sha256": expected})
+        _prepare_part(part, {"url": url, "size": remote.size, "hash": expected})
         _require_space(part, remote.size)
         _fetch(remote, part, progress, cancelled)
         _verify(remote, part, expected, cancelled)
@@ -147,7 +151,7 @@ def download(
         _discard(part)
     except OSError as error:
         raise _storage_error(error, part, remote.size if remote else None) from error
-    return expected
+    return expected if _SHA256.fullmatch(expected) else sha256_of(target)
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
@@ -186,9 +190,9 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
 
 
-def _sha256_in(etag: str | None) -> str | None:
+def _hash_in(etag: str | None, kind: re.Pattern) -> str | None:
     text = (etag or "").removeprefix("W/").strip('"').lower()
-    return text if _SHA256.fullmatch(text) else None  # others are Git or storage hashes
+    return text if kind.fullmatch(text) else None  # others are the storage's own hashes
 
 
 def _range_of(response: requests.Response) -> tuple[int | None, int | None]:
@@ -275,8 +279,9 @@ def _check_status(response: requests.Response, url: str) -> None:
     raise ModelError(f"{url} cannot be fetched ({told} {response.reason}).")
 
 
-def _expected_sha256(remote: RemoteFile, wanted: str | None) -> str:
-    if wanted is None and remote.sha256 is None:
+def _expected_hash(remote: RemoteFile, wanted: str | None) -> str:
+    told = remote.sha256 or remote.git_id
+    if wanted is None and told is None:
         raise ModelError(
             f"{_host(remote.url)} gives no checksum for {remote.url}, so what arrives could not be trusted; "
             "name its SHA-256."
@@ -285,7 +290,7 @@ def _expected_sha256(remote: RemoteFile, wanted: str | None) -> str:
         raise ModelError(
             f"The file at {remote.url} is another one than expected: its SHA-256 is {remote.sha256}, not {wanted}."
         )
-    return wanted or remote.sha256
+    return wanted or told
 
 
 # What is on the disk
@@ -302,9 +307,17 @@ def _bytes(number: int) -> str:
 def _is_there(target: Path, expected: str, cancelled: Callable[[], bool] | None) -> bool:
     if not os.path.lexists(target):
         return False
-    if target.is_file() and sha256_of(target, lambda *_: _stop_if(cancelled)) == expected:
+    if target.is_file() and _hash_of(target, expected, cancelled) == expected:
         return True
     raise InputError(f"There is already something else at {target}; remove it first.")
+
+
+def _hash_of(path: Path, like: str, cancelled: Callable[[], bool] | None) -> str:
+    """The hash of a file, of the same kind as `like`."""
+    if _SHA256.fullmatch(like):
+        return sha256_of(path, lambda *_: _stop_if(cancelled))
+    content = path.read_bytes()  # only small files are told by Git's hash
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _prepare_part(part: Path, identity: dict) -> None:
@@ -352,11 +365,11 @@ def _verify(remote: RemoteFile, part: Path, expected: str, cancelled: Callable[[
     size = part.stat().st_size
     if remote.size is not None and size != remote.size:
         raise _size_error(remote, part, size)
-    found = sha256_of(part, lambda *_: _stop_if(cancelled))
+    found = _hash_of(part, expected, cancelled)
     if found != expected:
         _discard(part)
         raise ModelError(
-            f"What came from {remote.url} is damaged or not the file expected: its SHA-256 is {found}, not {expected}. "
+            f"What came from {remote.url} is damaged or not the file expected: its hash is {found}, not {expected}. "
             "It was deleted; try again."
         )
 

@@ -45,7 +45,7 @@ class SATConfig:
     def __post_init__(self) -> None:
         for name in ("features", "mid_mask_hidden", "window", "spacing"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if len(self.features) < 1 + len(self.mid_mask_hidden):
+        if len(self.features) < 2 + len(self.mid_mask_hidden):
             raise ModelError(
                 f"The network has {len(self.features)} stages, too few for {len(self.mid_mask_hidden)} "
                 "deep supervision outputs."

@@ -100,5 +100,5 @@ class SAT(nn.Module):
         projections = (self.mask_embed_proj, *self.mid_mask_embed_proj)
         return [
             torch.einsum("bnc,bchwd->bnhwd", project(decoded), pixels)
-            for project, pixels in zip(projections, image.pixels, strict=False)
+            for project, pixels in zip(projections, image.pixels[: len(projections)], strict=True)
         ]

@@ -18,7 +18,9 @@ NANO = (1.0, 1.0, 3.0)
 ORIENTATIONS = [(p, s) for p in permutations(range(3)) for s in product((1, -1), repeat=3)]
 
 
-def _affine(permutation=(0, 1, 2), signs=(1, 1, 1), spacing=(1.0, 1.0, 1.0), angles=(0, 0, 0), origin=(5.0, -7.0, 11.0)):
+def _affine(
+    permutation=(0, 1, 2), signs=(1, 1, 1), spacing=(1.0, 1.0, 1.0), angles=(0, 0, 0), origin=(5.0, -7.0, 11.0)
+):
     axes = np.zeros((3, 3))
     for column, (row, sign) in enumerate(zip(permutation, signs, strict=True)):
         axes[row, column] = sign
@@ -29,23 +31,31 @@ def _affine(permutation=(0, 1, 2), signs=(1, 1, 1), spacing=(1.0, 1.0, 1.0), ang
 
 
 def _blob(shape, affine, millimetres):
-    """A ball about the middle of the array, as a smooth field that is 0.5 at its surface, and as a mask."""
+    """A ball about the middle of the array: each voxel's distance from its surface, and its centre."""
     centre = affine[:3, :3] @ ((np.array(shape) - 1) / 2) + affine[:3, 3]
     index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
     distance = np.linalg.norm(index @ affine[:3, :3].T + affine[:3, 3] - centre, axis=-1)
-    return distance <= millimetres, centre
+    return distance - millimetres, centre
 
 
-def _field(grid: Grid, centre, millimetres, softness):
-    """The ball's probability on the model's grid, as a network that sees it right would say."""
+def _field(grid: Grid, centre, millimetres):
+    """A smooth field on the model's grid that is 0.5 at the ball's surface.
+
+    It falls with 1 / distance, which is harmonic: linear interpolation has next to no bias on it, so
+    that what is measured is where the ball comes back.
+    """
     index = np.stack(np.meshgrid(*map(np.arange, grid.crop_shape), indexing="ij"), -1)
     points = index @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     distance = np.linalg.norm(points - centre, axis=-1)
-    return np.clip(0.5 + (millimetres - distance) / softness, 0, 1).astype(np.float32)
+    return np.clip(0.5 * millimetres / np.maximum(distance, 1e-6), 0, 1).astype(np.float32)
 
 
-def _dice(a, b):
-    return 2 * (a & b).sum() / (a.sum() + b.sum())
+def _dice(mask, surface, tolerance):
+    """Dice with the ball. Voxels within a tenth of a model's voxel of its surface do not count: where many lie
+    there at once, their rounding and not the place decides."""
+    sure = np.abs(surface) > 0.1 * tolerance
+    mask, ball = mask[sure], surface[sure] < 0
+    return 2 * (mask & ball).sum() / (mask.sum() + ball.sum())
 
 
 def _there_and_back(volume, spacing, field_of, slab):
@@ -63,8 +73,8 @@ def test_a_ball_comes_back_in_its_place_for_every_axis_order_and_flip(permutatio
     shape = (44, 34, 26)
     ball, centre = _blob(shape, affine, 12.0)
     volume = Volume(np.zeros(shape, np.int16), affine, "ct")
-    back = _there_and_back(volume, NANO, lambda grid: _field(grid, centre, 12.0, 12.0), 7)
-    assert _dice(back, ball) >= 0.99
+    back = _there_and_back(volume, NANO, lambda grid: _field(grid, centre, 12.0), 7)
+    assert _dice(back, ball, 1.0) >= 0.99
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,12 +87,12 @@ def test_a_ball_comes_back_in_its_place_for_every_axis_order_and_flip(permutatio
 )
 def test_a_ball_comes_back_from_oblique_and_anisotropic_volumes(orientation, angles, spacing, model, slab):
     affine = _affine(*orientation, spacing, angles)
-    radius = 6 * max(*spacing, *model)
+    radius = 5.03 * max(*spacing, *model)
     shape = tuple(int(np.ceil(2.6 * radius / s)) + 1 for s in spacing)
     ball, centre = _blob(shape, affine, radius)
     volume = Volume(np.zeros(shape, np.int16), affine, "ct")
-    back = _there_and_back(volume, model, lambda grid: _field(grid, centre, radius, radius), slab)
-    assert _dice(back, ball) >= 0.99
+    back = _there_and_back(volume, model, lambda grid: _field(grid, centre, radius), slab)
+    assert _dice(back, ball, max(model)) >= 0.99
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,7 +160,9 @@ def test_preprocessing_agrees_with_the_reference(shared, golden, name):
 
 
 def test_a_box_in_millimetres_becomes_the_voxels_it_touches():
-    volume = Volume(np.ones((40, 40, 40), np.int16), _affine((1, 0, 2), (-1, 1, -1), (1, 1, 1), origin=(30, -10, 40)), "ct")
+    volume = Volume(
+        np.ones((40, 40, 40), np.int16), _affine((1, 0, 2), (-1, 1, -1), (1, 1, 1), origin=(0, 39, 40)), "ct"
+    )
     grid = Grid.of(volume, NANO)
     (start, stop) = grid.box_of_ras((10, 0, 10, 20, 12, 31))
     inverse = np.linalg.inv(grid.affine)

@@ -62,7 +62,7 @@ def test_nifti_scaling_is_applied(tmp_path):
     image.header.set_data_dtype(np.int16)
     image.header.set_slope_inter(2.0, -100.0)
     nibabel.save(image, tmp_path / "scaled.nii")
-    np.testing.assert_allclose(Volume.read(tmp_path / "scaled.nii").array, SCAN, atol=1.01)
+    np.testing.assert_allclose(Volume.read(tmp_path / "scaled.nii").array, SCAN * 2.0 - 100)
 
 
 def test_a_dicom_series_is_read_by_folder_and_by_file_with_its_modality(tmp_path):

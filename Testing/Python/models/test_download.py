@@ -195,7 +195,7 @@ def leave_part(target, content, **changes):
     """What an earlier download that stopped leaves."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part_of(target).write_bytes(content)
-    note_of(target).write_text(json.dumps({"url": url(), "size": len(BODY), "sha256": SHA, **changes}))
+    note_of(target).write_text(json.dumps({"url": url(), "size": len(BODY), "hash": SHA, **changes}))
 
 
 def assert_complete(target):
@@ -220,7 +220,7 @@ def test_inspect_reads_the_linked_headers_without_asking_the_storage(hub, storag
 
 @pytest.mark.parametrize(
     ("etag", "found"),
-    [(f'"{SHA.upper()}"', SHA), (f'W/"{SHA}"', SHA), (f'"{SHA[:40]}"', None), ('"' + "g" * 64 + '"', None)],
+    [(f'"{SHA.upper()}"', SHA), (f'W/"{SHA}"', SHA), (f'"{SHA[:32]}"', None), ('"' + "g" * 64 + '"', None)],
 )
 def test_inspect_falls_back_to_plain_headers_of_a_final_answer(hub, etag, found):
     hub.status, hub.told = 200, {"ETag": etag, "Content-Length": 17}
@@ -364,7 +364,7 @@ def test_a_complete_part_is_only_checked(hub, storage, target):
     assert storage.requests == []
 
 
-@pytest.mark.parametrize("changes", [{"url": "http://127.0.0.1/other"}, {"sha256": OTHER}, {"size": 5}])
+@pytest.mark.parametrize("changes", [{"url": "http://127.0.0.1/other"}, {"hash": OTHER}, {"size": 5}])
 def test_a_part_of_another_file_is_not_used(hub, storage, target, changes):
     leave_part(target, b"x" * 1000, **changes)
     assert download(url(), target) == SHA
@@ -540,7 +540,7 @@ def test_a_body_without_end_is_not_read_to_its_end(hub, storage, target):
 
 
 def test_a_file_without_checksum_is_refused(hub, storage, target):
-    hub.told = {"X-Linked-Etag": f'"{SHA[:40]}"', "X-Linked-Size": len(BODY)}
+    hub.told = {"X-Linked-Etag": f'"{SHA[:32]}"', "X-Linked-Size": len(BODY)}
     with pytest.raises(ModelError, match="gives no checksum"):
         download(url(), target)
     assert storage.requests == [] and not target.parent.exists()
@@ -759,3 +759,15 @@ def test_a_folder_that_cannot_be_made(hub, target):
     target.parent.write_text("a file in its place")
     with pytest.raises(ModelError, match=r"model\.bin cannot be written"):
         download(url(), target)
+
+
+def test_a_small_file_is_checked_by_the_hash_git_knows_it_by(hub, storage, tmp_path):
+    git_id = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY).hexdigest()
+    hub.told = {"X-Linked-Etag": f'"{git_id}"', "X-Linked-Size": len(BODY)}
+    assert inspect(url()).git_id == git_id
+    assert download(url(), tmp_path / "vocab.txt") == SHA
+    assert (tmp_path / "vocab.txt").read_bytes() == BODY
+    hub.told["X-Linked-Etag"] = f'"{git_id[::-1]}"'
+    with pytest.raises(ModelError, match="damaged"):
+        download(url(), tmp_path / "other.txt")
+    assert list(tmp_path.iterdir()) == [tmp_path / "vocab.txt"]

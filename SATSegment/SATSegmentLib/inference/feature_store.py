@@ -63,8 +63,8 @@ class FeatureStore:
         return entry[0] if entry else None
 
     def has(self, image: str, window: int) -> bool:
-        """Whether the features of a window are kept."""
-        return window in self._images.get(image, ())
+        """Whether the features of a window are kept; asking counts as use."""
+        return self.get(image, window) is not None
 
     def put(self, image: str, window: int, features: WindowFeatures) -> bool:
         """Keeps the features of a window if there is room, else makes room among older images.

@@ -1,0 +1,133 @@
+"""What keeps the house in order: files listed, arrows one way, nothing heavy at import."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = {"SATSegment": "SATSegmentLib", "SATTraining": "SATTrainingLib"}
+SLICER = {"slicer", "vtk", "qt", "ctk"}
+IN_SLICER = ("mrml", "widgets")  # packages that may import them
+_HEAVY = ("torch", "transformers", "monai", "matplotlib")
+
+# Which packages of SATSegmentLib may import which; a package may always import itself and the modules
+# beside the packages.
+ARROWS = {
+    "anatomy": set(),
+    "imaging": set(),
+    "network": {"imaging"},
+    "models": {"network"},
+    "inference": {"network", "imaging"},
+    "output": {"imaging", "anatomy"},
+}
+
+
+def _sources(module):
+    return sorted((ROOT / module / MODULES[module]).rglob("*.py"))
+
+
+def _imports(path, at_import_only=False):
+    """Absolute names of what a file imports: ("SATSegmentLib.imaging.grid", line)."""
+    package = path.relative_to(ROOT).parts[1:-1]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.Lambda))
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if at_import_only and id(node) in inside:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            yield ".".join((*base, node.module) if node.module else base)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_file_is_listed_for_cmake_and_every_listed_file_is_there(module):
+    folder = ROOT / module
+    text = (folder / "CMakeLists.txt").read_text()
+    listed = re.findall(rf"^  ((?:{MODULES[module]}|Resources)/\S+)$", text, re.MULTILINE)
+    there = [
+        path.relative_to(folder).as_posix()
+        for part in (MODULES[module], "Resources")
+        for path in (folder / part).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert sorted(listed) == sorted(there)
+    assert f"set(MODULE_NAME {module})" in text
+    assert "slicerMacroBuildScriptedModule(" in text
+
+
+def test_the_extensions_description_is_complete():
+    text = (ROOT / "CMakeLists.txt").read_text()
+    assert "project(SATSegmentation)" in text
+    for key in ("HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"):
+        assert re.search(rf"^set\(EXTENSION_{key} ", text, re.MULTILINE), key
+    for module in MODULES:
+        assert f"add_subdirectory({module})" in text
+    for line in ("find_package(Slicer REQUIRED)", "include(${Slicer_EXTENSION_GENERATE_CONFIG})"):
+        assert line in text
+
+
+def test_pip_installs_every_package():
+    text = (ROOT / "pyproject.toml").read_text()
+    for module, library in MODULES.items():
+        for init in (ROOT / module / library).rglob("__init__.py"):
+            name = ".".join(init.parent.relative_to(ROOT / module).parts)
+            assert f'"{name}"' in text, name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_slicer_is_imported_only_where_slicer_is(module):
+    for path in _sources(module):
+        if path.relative_to(ROOT / module).parts[1] not in IN_SLICER:
+            roots = {name.partition(".")[0] for name in _imports(path)}
+            assert not roots & SLICER, path
+
+
+def test_arrows_run_one_way():
+    seen = set()
+    for path in _sources("SATSegment"):
+        parts = path.relative_to(ROOT / "SATSegment" / "SATSegmentLib").parts
+        for name in _imports(path):
+            assert not name.startswith("SATTrainingLib"), path
+            target = name.split(".")
+            if len(parts) == 1 or target[0] != "SATSegmentLib" or len(target) < 2:
+                continue
+            seen.add(parts[0])
+            allowed = ARROWS[parts[0]] | {parts[0]}
+            assert target[1] in allowed or target[1] in {"errors", "resources"}, f"{path} imports {name}"
+    assert seen == set(ARROWS)  # a new package must say what it may import
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["SATSegmentLib", "SATSegmentLib.anatomy", "SATSegmentLib.imaging", "SATSegmentLib.cli", "SATTrainingLib.cli"],
+)
+def test_what_a_panel_opens_imports_nothing_heavy(package):
+    code = f"import sys, {package}; print([m for m in {_HEAVY!r} if m in sys.modules])"
+    environment = {
+        "PYTHONPATH": f"{ROOT / 'SATSegment'}{';' if sys.platform == 'win32' else ':'}{ROOT / 'SATTraining'}"
+    }
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_files_are_small_but_for_weights_and_anatomy():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if not name.startswith(("SATSegment/Resources/Models/", "SATSegment/Resources/Anatomy/")) and path.exists():
+            assert path.stat().st_size <= 1 << 20, name
+    weights = sum(path.stat().st_size for path in (ROOT / "SATSegment/Resources/Models/sat-tiny").iterdir())
+    assert weights <= 16e6

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""The project's commands: `python3 dev.py demo`, `python3 dev.py test`, `python3 dev.py bench`.
+
+Plain standard library. Makes `.venv` beside this file on first use, installs what is needed, runs. On a machine
+without an NVIDIA GPU the CPU build of PyTorch is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import urllib.request
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "installed"
+
+TORCH = "torch==2.13.0"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+SUPPORTED = ((3, 10), (3, 13))
+
+
+def main() -> int:
+    """Runs a command; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="segment a real chest CT by text and show the result")
+    demo.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder for the results")
+    test = commands.add_parser("test", help="lint and run the tests")
+    test.add_argument("arguments", nargs=argparse.REMAINDER, help="for pytest")
+    bench = commands.add_parser("bench", help="print ratios of time and memory")
+    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="names of benchmarks (default: all)")
+    options = parser.parse_args()
+    if not SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
+        print(
+            f"Python {'.'.join(map(str, SUPPORTED[0]))} to {'.'.join(map(str, SUPPORTED[1]))} is needed; this is "
+            f"{platform.python_version()}.",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        install()
+        if options.command == "demo":
+            return run("Testing/demo.py", "--output", str(options.output))
+        if options.command == "bench":
+            return run("Testing/Benchmarks/run.py", *options.arguments)
+        return tests(options.arguments)
+    except subprocess.CalledProcessError as error:
+        print(f"\n{' '.join(map(str, error.cmd))} failed with code {error.returncode}.", file=sys.stderr)
+        return error.returncode or 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def install() -> None:
+    """Makes the environment and installs the project with what tests need, once a change of its requirements."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + TORCH.encode()).hexdigest()
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    if not PYTHON.exists():
+        print(f"Making {VENV} ...", flush=True)
+        venv.create(VENV, with_pip=True, clear=VENV.exists())
+    print("Installing (a few minutes the first time) ...", flush=True)
+    # torch first: another package must not draw in a build for GPUs
+    pip("install", TORCH, *torch_index())
+    pip("install", "--editable", ".[test,train,dicom]", TORCH)
+    STAMP.write_text(wanted)
+
+
+def torch_index() -> list[str]:
+    """PyTorch's index of CPU builds, where PyPI's would be for GPUs, there is none, and the index can be reached."""
+    if platform.system() != "Linux" or shutil.which("nvidia-smi"):
+        return []
+    try:
+        with urllib.request.urlopen(f"{CPU_INDEX}/torch/", timeout=5):
+            return ["--index-url", CPU_INDEX]
+    except OSError:
+        return []
+
+
+def pip(*arguments: str) -> None:
+    """Runs the environment's pip, quietly."""
+    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def run(*arguments: str) -> int:
+    """Runs the environment's Python in the project's folder."""
+    return subprocess.run([PYTHON, *arguments], cwd=ROOT, env=environment()).returncode
+
+
+def environment() -> dict[str, str]:
+    """This process' environment, with UTF-8 output on Windows too."""
+    return {**os.environ, "PYTHONUTF8": "1"}
+
+
+def tests(arguments: list[str]) -> int:
+    """Lints, then runs pytest; with arguments, pytest alone."""
+    if not arguments:
+        for check in (["check"], ["format", "--check"]):
+            subprocess.run([PYTHON, "-m", "ruff", *check, "."], cwd=ROOT, check=True)
+    return run("-m", "pytest", *arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

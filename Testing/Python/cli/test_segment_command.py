@@ -1,0 +1,182 @@
+"""`satsegment segment`, run as a user runs it, with the built-in model on a real CT."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import slicerio
+
+from SATSegmentLib.imaging import Volume
+
+SOURCES = Path(__file__).resolve().parents[3] / "SATSegment"
+TERMS = ["right lung", "left lung", "liver"]
+
+
+def _command(*arguments):
+    return [sys.executable, "-m", "SATSegmentLib", *map(str, arguments)]
+
+
+def _environment():
+    return {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONUTF8": "1"}
+
+
+def _run(*arguments):
+    result = subprocess.run(
+        _command(*arguments),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    """One run with every output."""
+    folder = tmp_path_factory.mktemp("segment")
+    ct = Path(slicerio.__file__).parent / "data" / "CTChest4.nrrd"
+    (folder / "masks").mkdir()
+    code, out, err = _run(
+        "segment", ct, "--terms", *TERMS, "--output", folder / "a.seg.nrrd", "--table", folder / "a.csv",
+        "--overview", folder / "a.png", "--masks", folder / "masks", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    return folder, json.loads(out), err
+
+
+def test_the_lungs_of_a_ct_never_trained_on_are_found(result):
+    folder, report, _ = result
+    reference = slicerio.read_segmentation(str(Path(slicerio.__file__).parent / "data" / "Segmentation.seg.nrrd"))
+    wanted = {s["name"]: reference["voxels"] == s["labelValue"] for s in reference["segments"]}
+    for term in ("right lung", "left lung"):
+        mask = np.asarray(nibabel.load(folder / "masks" / f"{term.replace(' ', '_')}.nii.gz").dataobj) > 0
+        assert 2 * (mask & wanted[term]).sum() / (mask.sum() + wanted[term].sum()) > 0.8
+    assert report["modality"] == "ct"
+    assert [row["name"] for row in report["segments"]] == TERMS
+
+
+def test_segments_are_named_coded_and_on_the_scans_grid(result, chest_ct):
+    folder, _, _ = result
+    segmentation = slicerio.read_segmentation(str(folder / "a.seg.nrrd"))
+    volume = Volume.read(chest_ct)
+    assert [s["name"] for s in segmentation["segments"]] == TERMS
+    right, left, liver = (s["terminology"] for s in segmentation["segments"])
+    assert right["type"] == left["type"] == ["SCT", "39607008", "Lung"]
+    assert right["typeModifier"][1] == "24028007"
+    assert left["typeModifier"][1] == "7771000"
+    assert liver["type"][1] == "10200004"
+    assert segmentation["voxels"].shape[-3:] == volume.shape
+    np.testing.assert_allclose(np.diag([-1, -1, 1, 1]) @ segmentation["ijkToLPS"], volume.affine, atol=1e-5)
+
+
+def test_the_table_says_what_the_json_says(result):
+    folder, report, _ = result
+    with (folder / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, told in zip(rows, report["segments"], strict=True):
+        mask = nibabel.load(folder / "masks" / f"{row['name'].replace(' ', '_')}.nii.gz")
+        assert int(row["voxels"]) == told["voxels"] == int((np.asarray(mask.dataobj) > 0).sum())
+        millilitres = told["voxels"] * abs(np.linalg.det(mask.affine[:3, :3])) / 1000
+        assert float(row["volume_ml"]) == pytest.approx(millilitres, rel=1e-4)
+
+
+def test_existing_files_are_kept_unless_told_otherwise(result, chest_ct):
+    folder, _, _ = result
+    before = (folder / "a.seg.nrrd").read_bytes()
+    code, out, err = _run("segment", chest_ct, "--terms", "liver", "--output", folder / "a.seg.nrrd")
+    assert (code, out) == (2, "")
+    assert "--overwrite" in err
+    assert err.count("\n") == 1
+    assert (folder / "a.seg.nrrd").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.nii.gz", "--terms", "liver"], "There is no file none.nii.gz"),
+        (["CT", "--terms", " "], "A term is empty"),
+        (["CT", "--terms", "liver", "--modality", "x-ray"], '"x-ray" is no modality'),
+        (["CT", "--terms", "liver", "--model", "sat-giant"], 'no model "sat-giant"; known are sat-tiny'),
+        (["CT", "--terms", "liver", "--device", "cuda:77"], "not available"),
+        (["CT", "--terms", "liver", "--output", "a.txt"], "--output must end in .seg.nrrd"),
+        (["CT", "--terms", "liver", "--overview", "nowhere/a.png"], "nowhere"),
+        (
+            ["CT", "--terms", "liver", "--roi", "900", "900", "900", "950", "950", "950"],
+            "region of interest lies outside",
+        ),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, chest_ct, tmp_path, monkeypatch, capsys):
+    from SATSegmentLib.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["segment", *(str(chest_ct) if a == "CT" else a for a in arguments)]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_is_not_installed_is_named_with_what_to_do(chest_ct, capsys):
+    from SATSegmentLib.cli import main
+
+    assert main(["segment", str(chest_ct), "--terms", "liver", "--model", "sat-nano"]) == 3
+    assert "satsegment models download sat-nano" in capsys.readouterr().err
+
+
+def test_a_term_outside_the_vocabulary_is_free_text_and_said_so(chest_ct, capsys):
+    from SATSegmentLib.cli import main
+
+    roi = ["--roi", "-60", "-60", "-200", "60", "60", "-100"]
+    assert main(["segment", str(chest_ct), "--terms", "Left  Lungs", *roi, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert '"left lungs" is free text' in captured.err
+    assert "left lung" in captured.err.partition("near are")[2]
+    (row,) = json.loads(captured.out)["segments"]
+    assert row["free_text"]
+
+
+def test_overlapping_terms_do_not_fit_one_label_map_but_do_fit_a_segmentation(chest_ct, tmp_path, capsys):
+    from SATSegmentLib.cli import main
+
+    arguments = ["segment", str(chest_ct), "--terms", "lung", "left lung", "--output"]
+    assert main([*arguments, str(tmp_path / "a.nii.gz")]) == 2
+    assert "overlap" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main([*arguments, str(tmp_path / "a.seg.nrrd")]) == 0
+    assert slicerio.read_segmentation(str(tmp_path / "a.seg.nrrd"))["voxels"].ndim == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console, the tests' too")
+def test_ctrl_c_leaves_no_half_file(shared, tmp_path):
+    scan = shared / "data" / "voxelmorph_test_scan" / "voxelmorph_test_scan.nii.gz"
+    output = tmp_path / "a.seg.nrrd"
+    process = subprocess.Popen(
+        _command("segment", scan, "--terms", "left thalamus", "--output", output),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while "torch" not in Path(f"/proc/{process.pid}/maps").read_text() if Path("/proc").is_dir() else False:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopped" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(tmp_path.iterdir())

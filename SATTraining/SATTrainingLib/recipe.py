@@ -73,6 +73,8 @@ class Recipe:
         Raises:
             InputError: A key is unknown or a value bad.
         """
+        if not isinstance(values, dict):
+            raise InputError(f"{where} is malformed: it holds no JSON object.")
         try:
             values = dict(values)
             datasets = values.pop("datasets", {})

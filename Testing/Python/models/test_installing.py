@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 import threading
@@ -151,7 +152,7 @@ def edit(folder: Path, **changes):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_nothing_is_installed():
@@ -266,6 +267,10 @@ def noise(file: Path):
     file.write_bytes(bytes(range(256)) * 8)
 
 
+def more_words(file: Path):
+    file.write_text(VOCABULARY + "".join(f"more{i}\n" for i in range(6)))  # than the text encoder has embeddings
+
+
 def other_model(file: Path):
     network = SAT(dataclasses.replace(SMALL, mask_hidden=20), deep_supervision=True)
     torch.save(published_network(network), file)
@@ -285,6 +290,7 @@ def other_model(file: Path):
         (2, empty, r"vocab\.txt"),
         (2, error_page, r"vocab\.txt"),
         (2, noise, r"vocab\.txt"),
+        (2, more_words, r"vocab\.txt"),
         (2, Path.unlink, r"vocabulary .*vocab\.txt is missing"),
     ],
 )
@@ -592,6 +598,13 @@ def test_what_was_not_installed_here_is_not_removed(nano, tmp_path):
     before = contents(folder)
     with pytest.raises(InputError, match="delete the folder yourself"):
         remove(find_model(str(folder)))
+    assert contents(folder) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_a_model_elsewhere_is_not_followed_to_remove_it(tmp_path):
+    folder = own_folder(tmp_path / "own")
+    before = contents(folder)
     models_folder().mkdir(parents=True)
     (models_folder() / "own").symlink_to(folder, target_is_directory=True)
     with pytest.raises(InputError, match="delete the folder yourself"):

@@ -244,7 +244,10 @@ def _models_list(options: argparse.Namespace) -> None:
     from .models.registry import disk_use
 
     if options.terms:
-        terms = read_terms(find_model(options.terms).folder)
+        model = find_model(options.terms)
+        if not model.installed:
+            raise InputError(f"{model.name} is not installed.")
+        terms = read_terms(model.folder)
         if options.json:
             print(json.dumps([vars(term) for term in terms], indent=2))
         for term in () if options.json else terms:
@@ -269,7 +272,8 @@ def _models_list(options: argparse.Namespace) -> None:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        size = f"{row['megabytes']} MB" if row["megabytes"] else f"{row['download_megabytes']} MB to download"
+        download = f"{row['download_megabytes']} MB to download" if row["download_megabytes"] else ""
+        size = f"{row['megabytes']} MB" if row["megabytes"] else download
         modalities = ", ".join(row["modalities"])
         print(f"{row['name']:10} {row['state']:14} {size:22} {modalities:14} {row['title']}. {row['note']}")
 

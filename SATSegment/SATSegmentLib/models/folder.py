@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ModelError
+from ..imaging.modality import MODALITIES
 from ..network.config import SATConfig
 from .download import sha256_of
 
@@ -73,8 +74,13 @@ class ModelFolder:
 
     def __post_init__(self) -> None:
         # a folder from elsewhere must not name files outside itself
-        if not _NAME.fullmatch(self.name) or not set(self.sha256) <= set(_FILES):
+        named = isinstance(self.sha256, dict) and set(self.sha256) <= set(_FILES)
+        if not _NAME.fullmatch(self.name) or not named:
             raise ModelError(f'The model "{self.name}" has a name, or names files, that are not allowed.')
+        if not set(self.modalities) <= set(MODALITIES):
+            raise ModelError(
+                f'The model "{self.name}" is for unknown modalities: {", ".join(map(str, self.modalities))}.'
+            )
 
     @classmethod
     def read(cls, folder: Path) -> ModelFolder:

@@ -13,7 +13,7 @@ from ..network.checkpoints import load_published_text_encoder, save_weights
 from ..network.text_encoder import WordPieceTokenizer
 from .download import download, hub_url
 from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder
-from .registry import ModelInfo, find_model, list_models, models_folder
+from .registry import ModelInfo, data_folder, find_model, list_models, models_folder
 
 FileProgress = Callable[[str, int, "int | None"], None]
 """Called with a file's name, the bytes done and the bytes in all, where known."""
@@ -81,13 +81,17 @@ def import_model(path: Path) -> ModelInfo:
         raise InputError(f"There is no folder {path}.")
     if (path / CONFIG).is_file():
         return _import_folder(path)
-    files = {file.name: file for file in path.rglob("*") if file.is_file()}
+    found = sorted(file for file in path.rglob("*") if file.is_file())
+    files = {file.name: file for file in found}
     complete = [model for model in list_models() if model.hub and set(_names(model)) <= set(files)]
     if len(complete) != 1:
         wanted = "; ".join(f"{model.name}: {', '.join(_names(model))}" for model in list_models() if model.hub)
-        found = "more than one model's" if complete else "no complete model's"
-        raise InputError(f"{path} holds {found} files. Wanted are, {wanted}.")
+        what = "more than one model's" if complete else "no complete model's"
+        raise InputError(f"{path} holds {what} files. Wanted are, {wanted}.")
     (model,) = complete
+    for name in _names(model):
+        if sum(file.name == name for file in found) > 1:
+            raise InputError(f"{path} holds more than one {name}; leave only the one of {model.name}.")
     _refuse_installed(model)
     convert(model, *(files[name] for name in _names(model)), target=model.folder)
     return model
@@ -109,8 +113,11 @@ def download_model(
         raise InputError(f"{model.name} came with the extension; there is nothing to download.")
     _refuse_installed(model)
     hub = model.hub
-    folder = models_folder() / "downloads" / model.name
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = data_folder() / "downloads" / model.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be made: {error}.") from error
     files = []
     for repository, file in (
         (hub.repository, hub.checkpoint),
@@ -126,7 +133,7 @@ def download_model(
         download(hub_url(repository, file), target, progress=file_progress, cancelled=cancelled)
         files.append(target)
     convert(model, *files, target=model.folder)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _names(model: ModelInfo) -> tuple[str, str, str]:
@@ -135,6 +142,8 @@ def _names(model: ModelInfo) -> tuple[str, str, str]:
 
 
 def _refuse_installed(model: ModelInfo) -> None:
+    if model.folder.exists() and not model.installed:
+        raise InputError(f"{model.folder} is in the way of {model.name}; remove it first.")
     if model.installed:
         raise InputError(f"{model.name} is installed already; run `satsegment models remove {model.name}` first.")
 
@@ -142,6 +151,8 @@ def _refuse_installed(model: ModelInfo) -> None:
 def _import_folder(path: Path) -> ModelInfo:
     folder = ModelFolder.read(path)
     folder.check(path)
+    if any(model.built_in and model.name == folder.name for model in list_models()):
+        raise InputError(f"A model called {folder.name} came with the extension; give this one another name.")
     target = models_folder() / folder.name
     if target.exists():
         raise InputError(f"A model called {folder.name} is installed already; remove it first.")

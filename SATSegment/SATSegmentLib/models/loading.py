@@ -51,12 +51,12 @@ def load(model: ModelInfo) -> LoadedModel:
     load_weights(network, model.folder / NETWORK, "The network")
     terms = read_terms(model.folder)
     prompts = CachedPrompts(
-        _vocabulary(model.folder, terms),
+        _vocabulary(model.folder, terms, folder.network.text_width),
         lambda: load_text_encoder(model.folder, folder),
         folder.sha256[TEXT],
         data_folder() / "cache" / "prompts",
     )
-    return LoadedModel(folder, network, prompts, terms)
+    return LoadedModel(folder, network.eval(), prompts, terms)
 
 
 def load_text_encoder(path: Path, folder: ModelFolder) -> TextEncoder:
@@ -66,7 +66,11 @@ def load_text_encoder(path: Path, folder: ModelFolder) -> TextEncoder:
         ModelError: It is of an unknown kind, or its package is not installed.
     """
     if folder.text == "mpnet":
-        encoder = TextEncoder.mpnet(WordPieceTokenizer(path / TOKENS))
+        from safetensors import safe_open
+
+        with safe_open(path / TEXT, "pt") as file:
+            modalities = file.get_slice("head.modality_embed.weight").get_shape()[0]
+        encoder = TextEncoder.mpnet(WordPieceTokenizer(path / TOKENS), modalities)
         load_weights(encoder, path / TEXT, "The text encoder")
         return encoder
     if folder.text == "minilm":
@@ -91,12 +95,12 @@ def minilm_folder() -> Path:
     return Path(found.origin).parent / "model"
 
 
-def _vocabulary(folder: Path, terms: list[TrainedTerm]) -> dict:
+def _vocabulary(folder: Path, terms: list[TrainedTerm], width: int) -> dict:
     if not (folder / PROMPTS).is_file():
         return {}
     from safetensors.torch import load_file
 
-    queries = load_file(folder / PROMPTS)["queries"].float()
-    if len(queries) != len(terms):
+    queries = load_file(folder / PROMPTS).get("queries")
+    if queries is None or queries.shape != (len(terms), width):
         raise ModelError(f"{folder / PROMPTS} does not belong to the vocabulary beside it; install the model again.")
-    return {(term.term, term.modality): query for term, query in zip(terms, queries, strict=True)}
+    return {(term.term, term.modality): query for term, query in zip(terms, queries.float(), strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -81,8 +82,8 @@ def list_models() -> list[ModelInfo]:
     manifest = json.loads(resource("Models", "manifest.json").read_text(encoding="utf-8"))
     known = {name: _from_manifest(name, values) for name, values in manifest.items()}
     folder = models_folder()
-    own = sorted(path.parent for path in folder.glob(f"*/{CONFIG}")) if folder.is_dir() else []
-    return [*known.values(), *(_from_folder(path) for path in own if path.name not in known)]
+    own = sorted(path.parent for path in folder.glob(f"[!.]*/{CONFIG}")) if folder.is_dir() else []
+    return [*known.values(), *(_own(path) for path in own if path.name not in known)]
 
 
 def find_model(name: str) -> ModelInfo:
@@ -144,6 +145,14 @@ def _from_manifest(name: str, values: dict) -> ModelInfo:
         network=values["network"],
         hub=hub,
     )
+
+
+def _own(folder: Path) -> ModelInfo:
+    """A model in the models folder, under its folder's name; one that cannot be read can still be removed."""
+    try:
+        return dataclasses.replace(_from_folder(folder), name=folder.name)
+    except ModelError as error:
+        return ModelInfo(folder.name, folder.name, str(error), (), folder)
 
 
 def _from_folder(folder: Path) -> ModelInfo:

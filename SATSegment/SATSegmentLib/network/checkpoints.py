@@ -57,13 +57,17 @@ def load_published_text_encoder(
 
 def save_weights(module: nn.Module, path: Path, half: bool = False) -> None:
     """Writes a module's tensors as safetensors; floating-point ones in half precision if asked."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous().clone()
         for name, tensor in module.state_dict().items()
     }
-    save_file(state, path)
+    try:
+        save_file(state, path)
+    except SafetensorError as error:  # what a full disk becomes
+        raise OSError(str(error)) from error
 
 
 def load_weights(module: nn.Module, path: Path, what: str) -> None:

@@ -21,6 +21,9 @@ class SATConfig:
         memory_hidden: Hidden channels of the projection from pooled features to the image memory.
         mask_hidden: Hidden channels of the projection from a query to its mask embedding.
         mid_mask_hidden: The same at 1/2, 1/4, 1/8 resolution (deep supervision, training only).
+        mask_activation: Whether a GELU ends the projection to mask embeddings, as in the published
+            networks. With few channels it is a trap: while background dominates, all channels run into
+            GELU's minimum, where the gradient is zero and every prompt has the same mask.
         layers, heads, feedforward, dropout: The query decoder's.
         window: Voxels of a sliding window along (R, A, S).
         spacing: Millimetres of a voxel along (R, A, S).
@@ -34,6 +37,7 @@ class SATConfig:
     memory_hidden: int = 768
     mask_hidden: int = 256
     mid_mask_hidden: tuple[int, ...] = (256, 384, 512)
+    mask_activation: bool = True
     layers: int = 6
     heads: int = 8
     feedforward: int = 2048
@@ -50,7 +54,7 @@ class SATConfig:
                 f"The network has {len(self.features)} stages, too few for {len(self.mid_mask_hidden)} "
                 "deep supervision outputs."
             )
-        if self.query_width % self.heads:
+        if self.heads < 1 or self.query_width % self.heads:
             raise ModelError(f"The query width {self.query_width} is not a multiple of {self.heads} heads.")
         if any(n % self.reduction for n in self.window):
             raise ModelError(f"The window {self.window} is not a multiple of {self.reduction} voxels.")
@@ -97,6 +101,7 @@ _NAMED = {
         memory_hidden=192,
         mask_hidden=96,
         mid_mask_hidden=(96, 96, 128),
+        mask_activation=False,
         layers=3,
         heads=6,
         feedforward=512,

@@ -27,8 +27,9 @@ class EncodedImage(NamedTuple):
     positions: Tensor
 
 
-def _projection(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs), nn.GELU())
+def _projection(inputs: int, hidden: int, outputs: int, activation: bool = True) -> nn.Sequential:
+    last = nn.GELU() if activation else nn.Identity()
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs), last)
 
 
 class SAT(nn.Module):
@@ -51,10 +52,10 @@ class SAT(nn.Module):
         else:
             self.query_proj = nn.Identity()
         self.transformer_decoder = QueryDecoder(config)
-        self.mask_embed_proj = _projection(width, config.mask_hidden, features[0])
+        self.mask_embed_proj = _projection(width, config.mask_hidden, features[0], config.mask_activation)
         if deep_supervision:
             self.mid_mask_embed_proj = nn.ModuleList(
-                _projection(width, hidden, features[level])
+                _projection(width, hidden, features[level], config.mask_activation)
                 for level, hidden in enumerate(config.mid_mask_hidden, start=1)
             )
 

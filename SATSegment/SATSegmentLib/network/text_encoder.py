@@ -28,7 +28,12 @@ class WordPieceTokenizer:
 
         if not vocabulary.is_file():
             raise ModelError(f"The text encoder's vocabulary {vocabulary} is missing.")
-        self._tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+        try:
+            self._tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+        except Exception as error:  # the library raises bare ones
+            raise ModelError(f"{vocabulary} is no vocabulary of word pieces, or is damaged: {error}.") from error
+        self.vocabulary = vocabulary
+        self.size = self._tokenizer.get_vocab_size()
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.enable_padding(pad_id=_PADDING_ID)
 
@@ -61,6 +66,8 @@ class TextEncoder(nn.Module):
 
     def __init__(self, tower: nn.Module, head: TextHead, tokenizer: WordPieceTokenizer | None = None) -> None:
         super().__init__()
+        if tokenizer is not None and tokenizer.size > tower.get_input_embeddings().num_embeddings:
+            raise ModelError(f"{tokenizer.vocabulary} is the vocabulary of another text encoder.")
         self.tower = tower
         self.head = head
         self.tokenizer = tokenizer

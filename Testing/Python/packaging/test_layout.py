@@ -22,7 +22,7 @@ ARROWS = {
     "anatomy": set(),
     "imaging": set(),
     "network": {"imaging"},
-    "models": {"network"},
+    "models": {"network", "imaging"},
     "inference": {"network", "imaging"},
     "output": {"imaging", "anatomy"},
 }

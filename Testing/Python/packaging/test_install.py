@@ -1,0 +1,52 @@
+"""`pip install .` gives all that a user needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The project, installed alone into a folder."""
+    target = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, ROOT]
+    subprocess.run(command, check=True)
+    return target
+
+
+def test_it_holds_the_built_in_model_and_the_codes(installed):
+    code = (
+        "from pathlib import Path; import SATSegmentLib; assert 'installed' in SATSegmentLib.__file__;"
+        "from SATSegmentLib.models import find_model; from SATSegmentLib.models.loading import load;"
+        "from SATSegmentLib.anatomy import coded_entry;"
+        "model = load(find_model('sat-tiny'));"
+        "print(len(model.terms) > 50, coded_entry('liver').type.value, model.prompts.encode(['liver'], 'ct').shape[1])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=installed, check=False
+    )
+    assert result.stdout.split() == ["True", "10200004", "192"], result.stderr
+
+
+@pytest.mark.parametrize("command", ["satsegment", "sattraining"])
+def test_it_gives_the_commands(installed, command):
+    script = installed / ("Scripts" if os.name == "nt" else "bin") / command
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    result = subprocess.run([script, "--help"], capture_output=True, text=True, env=environment, check=True)
+    assert result.stdout.startswith(f"usage: {command}")
+
+
+def test_the_checkout_stays_as_it_was(installed):
+    result = subprocess.run(
+        ["git", "status", "--porcelain", "--ignored"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    left = [line[3:] for line in result.stdout.splitlines() if line.startswith("!!")]
+    assert not [name for name in left if name.startswith(("build", "dist"))]

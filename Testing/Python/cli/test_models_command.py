@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -11,46 +9,27 @@ import re
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
+from Testing.Python.support import SMALL_NANO, Handler, point_at, small_mpnet
 
 import SATSegmentLib
 from SATSegmentLib.cli import BAD_INPUT, DONE, FAILED, main
 from SATSegmentLib.models.folder import CONFIG, NETWORK, TERMS, TEXT, TOKENS, ModelFolder, TrainedTerm, write_terms
 from SATSegmentLib.models.registry import models_folder
-from SATSegmentLib.network import SAT, SATConfig, config
+from SATSegmentLib.network import SAT, config
 from SATSegmentLib.network.checkpoints import save_weights
 from SATSegmentLib.network.text_encoder import TextEncoder, TextHead
 
-SMALL = dataclasses.replace(
-    SATConfig.named("nano"),
-    features=(4, 8, 12, 16),
-    query_width=24,
-    text_width=24,
-    memory_hidden=24,
-    mask_hidden=16,
-    mid_mask_hidden=(16, 16),
-    layers=2,
-    heads=2,
-    feedforward=32,
-    window=(16, 16, 8),
-)
 VOCABULARY = "\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{i}" for i in range(59)))) + "\n"
-
-
-def small_mpnet(cls, tokenizer=None, modalities=4):
-    from transformers import MPNetConfig, MPNetModel
-
-    shape = MPNetConfig(vocab_size=64, hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    return cls(MPNetModel(shape), TextHead(24, 24, modalities), tokenizer).eval()
 
 
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch):
-    monkeypatch.setitem(config._NAMED, "nano", SMALL)
+    monkeypatch.setitem(config._NAMED, "nano", SMALL_NANO)
     monkeypatch.setattr(TextEncoder, "mpnet", classmethod(small_mpnet))
 
 
@@ -59,10 +38,10 @@ def own(tmp_path) -> Path:
     """A model in our own format."""
     folder = tmp_path / "own model"
     folder.mkdir()
-    save_weights(SAT(SMALL), folder / NETWORK)
+    save_weights(SAT(SMALL_NANO), folder / NETWORK)
     save_weights(TextHead(384, 24), folder / TEXT)
     write_terms(folder, [TrainedTerm("liver", "ct", 12, 0.9), TrainedTerm("left kidney", "mri", 3)])
-    ModelFolder("own", "For tests.", ("ct", "mri"), SMALL, "minilm").write(folder)
+    ModelFolder("own", "For tests.", ("ct", "mri"), SMALL_NANO, "minilm").write(folder)
     return folder
 
 
@@ -73,7 +52,7 @@ def published(tmp_path) -> Path:
     folder.mkdir()
     encoder = TextEncoder.mpnet()
     text = {f"text_tower.biolord.{name}": tensor for name, tensor in encoder.tower.state_dict().items()}
-    torch.save({"model_state_dict": SAT(SMALL).state_dict()}, folder / "nano.pth")
+    torch.save({"model_state_dict": SAT(SMALL_NANO).state_dict()}, folder / "nano.pth")
     torch.save({"model_state_dict": text | encoder.head.state_dict()}, folder / "nano_text_encoder.pth")
     (folder / "vocab.txt").write_text(VOCABULARY)
     return folder
@@ -307,38 +286,23 @@ def test_remove_refuses_what_was_not_installed_here(fails, own):
 # Download
 
 
-class Handler(BaseHTTPRequestHandler):
+class FolderHandler(Handler):
     """Serves a folder's files by name, each with the hash Git knows it by."""
 
-    def log_message(self, *_):
-        pass
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
+    def answer(self):
         self.server.asked.append(self.path)
         file = self.server.folder / Path(self.path).name
         body = file.read_bytes() if file.is_file() else b""
-        self.send_response(200 if body else 404)
-        self.send_header("ETag", '"' + hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest() + '"')
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(ConnectionError):
-            self.wfile.write(body if self.command == "GET" else b"")
+        git_id = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        self.reply(200 if body else 404, {"ETag": f'"{git_id}"', "Content-Length": len(body)}, body)
 
 
 @pytest.fixture
 def hub(published, monkeypatch, tmp_path):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FolderHandler)
     server.folder, server.asked = published, []
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("NETRC", str(tmp_path / "no.netrc"))
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    point_at(server, monkeypatch, tmp_path)
     yield server
     server.shutdown()
     server.server_close()

@@ -12,11 +12,12 @@ import shutil
 import socket
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from Testing.Python.support import Handler
 
 from SATSegmentLib.errors import Cancelled, InputError, ModelError
 from SATSegmentLib.models import download as module
@@ -29,36 +30,18 @@ RESOLVE = "/owner/name/resolve/main/model.bin"
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_HEAD(self):
-        self.answer()
-
-    def do_GET(self):
-        self.answer()
-
+class RecordingHandler(Handler):
     def answer(self):
         self.server.requests.append((self.command, self.path, dict(self.headers)))
         with contextlib.suppress(ConnectionError):  # a client that cancels hangs up
             self.server.behave(self)
-
-    def reply(self, status, headers=(), body=b""):
-        self.send_response(status)
-        for name, value in dict(headers).items():
-            if value is not None:
-                self.send_header(name, str(value))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
 
 
 class Server(ThreadingHTTPServer):
     """Records what it is asked."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), RecordingHandler)
         self.requests = []
         self.url = f"http://127.0.0.1:{self.server_port}"
 

@@ -5,7 +5,6 @@ The networks have the published layout and file names in a small size; one test 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,12 +12,13 @@ import os
 import re
 import shutil
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from Testing.Python.support import SMALL_NANO, Handler, point_at, small_mpnet
 
 from SATSegmentLib.errors import Cancelled, InputError, ModelError
 from SATSegmentLib.models import download as download_module
@@ -44,19 +44,6 @@ from SATSegmentLib.network.checkpoints import save_weights
 from SATSegmentLib.network.text_encoder import TextEncoder, TextHead, WordPieceTokenizer
 
 NANO = SATConfig.named("nano")
-SMALL = dataclasses.replace(
-    NANO,
-    features=(4, 8, 12, 16),
-    query_width=24,
-    text_width=24,
-    memory_hidden=24,
-    mask_hidden=16,
-    mid_mask_hidden=(16, 16),
-    layers=2,
-    heads=2,
-    feedforward=32,
-    window=(16, 16, 8),
-)
 # As in MPNet's vocabulary, [PAD] is not entry 0.
 WORDS = ["<s>", "<pad>", "</s>", "<unk>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "left", "kidney", "##s"]
 VOCABULARY = "\n".join(WORDS + [f"word{i}" for i in range(64 - len(WORDS))]) + "\n"
@@ -64,25 +51,9 @@ PROMPT = "left kidneys word7"
 MANIFEST = ["sat-tiny", "sat-nano", "sat-pro"]
 
 
-def small_mpnet(cls, tokenizer=None, modalities=4):
-    from transformers import MPNetConfig, MPNetModel
-
-    shape = MPNetConfig(
-        vocab_size=64,
-        hidden_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=514,
-        relative_attention_num_buckets=32,
-        layer_norm_eps=1e-5,
-    )
-    return cls(MPNetModel(shape), TextHead(24, 24, modalities), tokenizer).eval()
-
-
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch):
-    monkeypatch.setitem(config._NAMED, "nano", SMALL)
+    monkeypatch.setitem(config._NAMED, "nano", SMALL_NANO)
     monkeypatch.setattr(TextEncoder, "mpnet", classmethod(small_mpnet))
 
 
@@ -108,7 +79,7 @@ class Published:
 
     def __init__(self, folder: Path, modalities: int = 4):
         torch.manual_seed(0)
-        self.network = SAT(SMALL, deep_supervision=True).eval()
+        self.network = SAT(SMALL_NANO, deep_supervision=True).eval()
         self.encoder = small_mpnet(TextEncoder, modalities=modalities)
         self.files = [folder / name for name in ("nano.pth", "nano_text_encoder.pth", "vocab.txt")]
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,11 +109,11 @@ def own_folder(folder: Path, name: str = "own", seed: int = 0, text: str = "mpne
     """A model in our own format."""
     torch.manual_seed(seed)
     folder.mkdir(parents=True)
-    save_weights(SAT(SMALL), folder / NETWORK)
+    save_weights(SAT(SMALL_NANO), folder / NETWORK)
     save_weights(TextHead(384, 24) if text == "minilm" else TextEncoder.mpnet(), folder / TEXT)
     (folder / TOKENS).write_text(VOCABULARY)
     write_terms(folder, [TrainedTerm("liver", "ct", 12, 0.9), TrainedTerm("left kidney", "mri", 3)])
-    ModelFolder(name, "For tests.", ("ct", "mri"), SMALL, text).write(folder)
+    ModelFolder(name, "For tests.", ("ct", "mri"), SMALL_NANO, text).write(folder)
     return folder
 
 
@@ -170,7 +141,7 @@ def test_a_converted_model_gives_the_logits_and_queries_of_the_published_one(pub
 
     loaded = load(find_model(str(target)))
     assert loaded.folder.name == "sat-nano"
-    assert loaded.folder.network == SMALL
+    assert loaded.folder.network == SMALL_NANO
     assert loaded.terms == []
     queries = loaded.prompts.encode([PROMPT, "kidney"], "ct")
     torch.testing.assert_close(queries, published.encoder.encode([PROMPT, "kidney"], "ct"), atol=1e-5, rtol=1e-4)
@@ -272,7 +243,7 @@ def more_words(file: Path):
 
 
 def other_model(file: Path):
-    network = SAT(dataclasses.replace(SMALL, mask_hidden=20), deep_supervision=True)
+    network = SAT(dataclasses.replace(SMALL_NANO, mask_hidden=20), deep_supervision=True)
     torch.save(published_network(network), file)
 
 
@@ -320,7 +291,7 @@ def test_a_folder_survives_writing_and_reading(tmp_path):
     folder = own_folder(tmp_path / "own")
     read = ModelFolder.read(folder)
     assert (read.name, read.note, read.modalities, read.text) == ("own", "For tests.", ("ct", "mri"), "mpnet")
-    assert read.network == SMALL
+    assert read.network == SMALL_NANO
     assert set(read.sha256) == {NETWORK, TEXT, TOKENS, TERMS}
     assert read.sha256[NETWORK] == hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
     read.check(folder)
@@ -372,8 +343,8 @@ def test_network_and_text_encoder_are_not_taken_without_a_hash(tmp_path, name):
         ({"sha256": {"extra.py": "0" * 64}}, "not allowed"),
         ({"sha256": [NETWORK, TEXT]}, "own|damaged"),
         ({"network": {"colour": 1}}, "Unknown keys in a network configuration: colour"),
-        ({"network": {**SMALL.to_dict(), "window": [16, 16, 9]}}, "multiple of 8 voxels"),
-        ({"network": {**SMALL.to_dict(), "heads": 0}}, "heads|damaged"),
+        ({"network": {**SMALL_NANO.to_dict(), "window": [16, 16, 9]}}, "multiple of 8 voxels"),
+        ({"network": {**SMALL_NANO.to_dict(), "heads": 0}}, "heads|damaged"),
         ({"network": []}, r"model\.json is damaged"),
         ({"modalities": None}, r"model\.json is damaged"),
         ({"colour": 1}, r"model\.json is damaged.*colour"),
@@ -619,16 +590,7 @@ def test_disk_use_of_no_folder_is_nothing(tmp_path):
 # From the hub
 
 
-class HubHandler(BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-    def do_HEAD(self):
-        self.answer()
-
-    def do_GET(self):
-        self.answer()
-
+class HubHandler(Handler):
     def answer(self):
         hub = self.server
         name = Path(self.path).name
@@ -649,14 +611,6 @@ class HubHandler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         return self.reply(206 if asked else 200, headers, body[start : hub.ends.get(name)])
 
-    def reply(self, status, headers, body=b""):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        with contextlib.suppress(ConnectionError):  # a client that cancels hangs up
-            self.wfile.write(body if self.command == "GET" else b"")
-
 
 @pytest.fixture
 def hub(published, monkeypatch, tmp_path):
@@ -670,12 +624,7 @@ def hub(published, monkeypatch, tmp_path):
     server.told = {}  # hashes other than the true ones
     server.ends = {}  # where a connection always breaks off
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("NETRC", str(tmp_path / "no.netrc"))
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    point_at(server, monkeypatch, tmp_path)
     monkeypatch.setattr(download_module, "BACK_OFF", 0)
     yield server
     server.shutdown()

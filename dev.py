@@ -67,7 +67,11 @@ def install() -> None:
         return
     if not PYTHON.exists():
         print(f"Making {VENV} ...", flush=True)
-        venv.create(VENV, with_pip=True, clear=VENV.exists())
+        try:
+            venv.create(VENV, with_pip=True, clear=VENV.exists())
+        except subprocess.CalledProcessError:
+            print("Python's venv needs pip; on Debian and Ubuntu: apt install python3-venv", file=sys.stderr)
+            raise
     print("Installing (a few minutes the first time) ...", flush=True)
     # torch first: another package must not draw in a build for GPUs
     pip("install", TORCH, *torch_index())

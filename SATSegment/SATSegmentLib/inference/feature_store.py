@@ -48,7 +48,7 @@ class FeatureStore:
     """
 
     def __init__(self, ram: int | None = None, disk: int | None = None, folder: Path | None = None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="sat-features-", dir=folder)
+        self._temporary = tempfile.TemporaryDirectory(prefix="sat-features-", dir=folder, ignore_cleanup_errors=True)
         self._folder = Path(self._temporary.name)
         self.ram = int(psutil.virtual_memory().available * _RAM_SHARE) if ram is None else ram
         self.disk = int(shutil.disk_usage(self._folder).free * _DISK_SHARE) if disk is None else disk
@@ -79,8 +79,10 @@ class FeatureStore:
                 windows[window] = (features, False)
                 return True
             if self._used(on_disk=True) + features.nbytes <= self.disk:
-                windows[window] = (self._to_disk(image, window, features), True)
-                return True
+                mapped = self._to_disk(image, window, features)
+                if mapped is not None:
+                    windows[window] = (mapped, True)
+                return mapped is not None
             oldest = next(iter(self._images))
             if oldest == image:
                 return False
@@ -104,11 +106,16 @@ class FeatureStore:
             if disk == on_disk
         )
 
-    def _to_disk(self, image: str, window: int, features: WindowFeatures) -> WindowFeatures:
+    def _to_disk(self, image: str, window: int, features: WindowFeatures) -> WindowFeatures | None:
+        """The features in a mapped file, or None where the disk does not take them."""
         folder = self._folder / image
-        folder.mkdir(exist_ok=True)
         path = folder / f"{window}.npy"
-        np.save(path, features.pixels.numpy())
+        try:
+            folder.mkdir(exist_ok=True)
+            np.save(path, features.pixels.numpy())
+        except OSError:  # without a copy they are computed again, which costs time only
+            path.unlink(missing_ok=True)
+            return None
         # copy-on-write: torch wants a writable array, the file stays as it is
         pixels = torch.from_numpy(np.load(path, mmap_mode="c"))
         return WindowFeatures(pixels, features.memory)

@@ -158,6 +158,22 @@ def test_the_least_recently_used_image_leaves_first_and_files_go_with_it(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_full_disk_costs_time_and_nothing_else(tmp_path, network, queries, volume, monkeypatch):
+    expected = Predictor(network, device="cpu")
+    expected.set_image(volume)
+
+    def full(path, array):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    predictor = Predictor(network, device="cpu", store=FeatureStore(ram=0, folder=tmp_path))
+    monkeypatch.setattr(np, "save", full)
+    predictor.set_image(volume)
+    results = predictor.predict(queries=queries, probabilities=True)
+    _assert_same(results, expected.predict(queries=queries, probabilities=True))
+    assert not list(tmp_path.rglob("*.npy"))
+
+
 def test_progress_counts_every_window_of_both_stages(network, queries, volume):
     seen = []
     predictor = Predictor(network, device="cpu")

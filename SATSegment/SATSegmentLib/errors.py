@@ -18,7 +18,7 @@ class OutOfMemoryError(SATError):
 
 
 class Cancelled(SATError):
-    """The user stopped the work; nothing half-done is left behind."""
+    """The user stopped the work; no result that is not complete is left behind."""
 
     def __init__(self) -> None:
         super().__init__("Cancelled.")

@@ -102,7 +102,7 @@ class Predictor:
     ) -> None:
         self.device = choose_device(device)
         self.dtype = choose_dtype(precision, self.device)
-        self.model = model.to(self.device).eval().requires_grad_(False)
+        self.model = model.to(self.device).eval()
         self.text_encoder = text_encoder
         self.store = store or FeatureStore()
         self._model_key = f"{fingerprint(model)} {model.config} {self.dtype}"

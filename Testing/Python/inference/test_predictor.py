@@ -32,7 +32,7 @@ def _assert_same(results, expected):
     # convolutions of other batch sizes round differently, which half precision then makes a step of 1e-3
     for result, other in zip(results, expected, strict=True):
         assert result.prompt == other.prompt
-        np.testing.assert_allclose(result.probabilities, other.probabilities, atol=1e-4)
+        np.testing.assert_allclose(result.probabilities, other.probabilities, atol=5e-4)
         assert _dice(result.mask, other.mask) > 0.999
 
 

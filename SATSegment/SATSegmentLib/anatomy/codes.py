@@ -31,7 +31,11 @@ class CodedEntry:
 
 
 _TISSUE = Code("SCT", "85756007", "Tissue")  # category and type that 3D Slicer gives a new segment
-_CATEGORIES = {"123037004": Code("SCT", "123037004", "Anatomical Structure"), _TISSUE.value: _TISSUE}
+_CATEGORIES = {
+    "123037004": Code("SCT", "123037004", "Anatomical Structure"),
+    "49755003": Code("SCT", "49755003", "Morphologically Altered Structure"),  # lesions
+    _TISSUE.value: _TISSUE,
+}
 _SIDES = {"left": Code("SCT", "7771000", "Left"), "right": Code("SCT", "24028007", "Right")}
 _SIDE_OF_VALUE = {"": None} | {side.value: side for side in _SIDES.values()}
 

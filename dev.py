@@ -34,11 +34,11 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="segment a real chest CT by text and show the result")
     demo.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder for the results")
-    test = commands.add_parser("test", help="lint and run the tests")
-    test.add_argument("arguments", nargs=argparse.REMAINDER, help="for pytest")
-    bench = commands.add_parser("bench", help="print ratios of time and memory")
-    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="names of benchmarks (default: all)")
-    options = parser.parse_args()
+    commands.add_parser("test", help="lint and run the tests; arguments go to pytest, alone")
+    commands.add_parser("bench", help="print ratios of time and memory; arguments name benchmarks")
+    options, arguments = parser.parse_known_args()
+    if options.command == "demo" and arguments:
+        parser.error(f"unknown arguments: {' '.join(arguments)}")
     if not SUPPORTED[0] <= sys.version_info[:2] <= SUPPORTED[1]:
         print(
             f"Python {'.'.join(map(str, SUPPORTED[0]))} to {'.'.join(map(str, SUPPORTED[1]))} is needed; this is "
@@ -49,10 +49,10 @@ def main() -> int:
     try:
         install()
         if options.command == "demo":
-            return run("Testing/demo.py", "--output", str(options.output))
+            return run("Testing/demo.py", "--output", str(options.output.resolve()))
         if options.command == "bench":
-            return run("Testing/Benchmarks/run.py", *options.arguments)
-        return tests(options.arguments)
+            return run("Testing/Benchmarks/run.py", *arguments)
+        return tests(arguments)
     except subprocess.CalledProcessError as error:
         print(f"\n{' '.join(map(str, error.cmd))} failed with code {error.returncode}.", file=sys.stderr)
         return error.returncode or 1
@@ -65,18 +65,27 @@ def install() -> None:
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + TORCH.encode()).hexdigest()
     if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
         return
-    if not PYTHON.exists():
+    if not has_pip():
         print(f"Making {VENV} ...", flush=True)
         try:
-            venv.create(VENV, with_pip=True, clear=VENV.exists())
+            venv.create(VENV, with_pip=True, clear=VENV.exists(), symlinks=os.name != "nt")
         except subprocess.CalledProcessError:
             print("Python's venv needs pip; on Debian and Ubuntu: apt install python3-venv", file=sys.stderr)
             raise
     print("Installing (a few minutes the first time) ...", flush=True)
     # torch first: another package must not draw in a build for GPUs
     pip("install", TORCH, *torch_index())
-    pip("install", "--editable", ".[test,train,dicom]", TORCH)
+    pip("install", "--editable", ".[test]", TORCH)
     STAMP.write_text(wanted)
+
+
+def has_pip() -> bool:
+    """Whether the environment is there, and was not interrupted while it was made."""
+    command = [PYTHON, "-m", "pip", "--version"]
+    return (
+        PYTHON.exists()
+        and subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    )
 
 
 def torch_index() -> list[str]:

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from . import __version__
@@ -31,8 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(error, BAD_INPUT)
     except (Cancelled, KeyboardInterrupt):
         return _complain("stopped; nothing was written that is not complete.", CANCELLED)
-    except SATError as error:
-        return _complain(error, FAILED)
+    except (SATError, OSError, MemoryError) as error:
+        return _complain(str(error) or "memory ran out; close other programs or use a smaller volume.", FAILED)
+    except Exception:  # a defect of ours: all that is known of it, for a report
+        traceback.print_exc()
+        return FAILED
 
 
 def _complain(message: object, code: int) -> int:
@@ -129,7 +133,10 @@ def _segment(options: argparse.Namespace) -> None:
     _check_suffixes(options)
     files = [path for path in (options.output, options.table, options.overview) if path]
     masks = mask_paths(options.masks, terms) if options.masks else []
-    check_targets([*files, *masks], options.overwrite)
+    targets = [path.resolve() for path in (*files, *masks)]
+    if len(set(targets)) < len(targets) or options.image.resolve() in targets:
+        raise InputError("Each output needs a name of its own, and none may be the image's.")
+    check_targets(targets, options.overwrite)
     model = find_model(options.model)
     modality = None if options.modality == "auto" else modality_of_word(options.modality)
     volume = Volume.read(options.image, modality)
@@ -143,11 +150,14 @@ def _segment(options: argparse.Namespace) -> None:
     loaded.prompts.encode(terms, volume.modality)  # a missing text encoder is found before the long part
     ready = time.perf_counter()
     bar = _Bar("window")
-    predictor.set_image(volume, roi=options.roi, skip_air=options.skip_air, progress=bar)
-    encoded = time.perf_counter()
-    results = predictor.predict(terms, progress=bar)
-    bar.close()
-    segmented = time.perf_counter()
+    try:
+        predictor.set_image(volume, roi=options.roi, skip_air=options.skip_air, progress=bar)
+        encoded = time.perf_counter()
+        results = predictor.predict(terms, progress=bar)
+        segmented = time.perf_counter()
+    finally:
+        bar.close()
+        predictor.store.close()
 
     rows, outputs = _write(options, volume, results, model.name)
     seconds = {"prepare": ready - start, "encode": encoded - ready, "segment": segmented - encoded}
@@ -182,9 +192,9 @@ def _free_text(loaded, terms: list[str], modality: str) -> set[str]:
     """The terms a model was not trained on for a modality, said on stderr with what comes near."""
     from difflib import get_close_matches
 
-    known = [term.term for term in loaded.terms if term.modality == modality]
-    if not known:
+    if not loaded.terms:
         return set()
+    known = [term.term for term in loaded.terms if term.modality == modality]
     unknown = [term for term in terms if term not in known]
     for term in unknown:
         near = get_close_matches(term, known, 3, 0.5)
@@ -203,12 +213,6 @@ def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[li
     segments = [Segment(result.prompt, result.region, coded_entry(result.prompt)) for result in results]
     rows = [measure(volume, segment, result.confidence) for segment, result in zip(segments, results, strict=True)]
     outputs = {}
-    if options.output:
-        if options.output.name.lower().endswith(".seg.nrrd"):
-            write_seg_nrrd(options.output, volume, segments)
-        else:
-            write_label_map(options.output, volume, segments)
-        outputs["output"] = str(options.output)
     if options.masks:
         write_masks(options.masks, volume, segments)
         outputs["masks"] = str(options.masks)
@@ -218,6 +222,12 @@ def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[li
     if options.overview:
         write_overview(options.overview, volume, segments, f"{volume.name} · {model}")
         outputs["overview"] = str(options.overview)
+    if options.output:  # last, as terms that overlap do not fit a label map
+        if options.output.name.lower().endswith(".seg.nrrd"):
+            write_seg_nrrd(options.output, volume, segments)
+        else:
+            write_label_map(options.output, volume, segments)
+        outputs["output"] = str(options.output)
     return rows, outputs
 
 

@@ -6,7 +6,7 @@ class SATError(Exception):
 
 
 class InputError(SATError, ValueError):
-    """What was given cannot be used; nothing was started. The command line exits with 2."""
+    """What was given cannot be used. The command line exits with 2."""
 
 
 class ModelError(SATError):

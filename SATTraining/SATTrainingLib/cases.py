@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,3 +86,17 @@ def read_cases(path: Path) -> list[Case]:
             raise InputError(f"{path}, line {number}: the id {case.id} comes twice.")
         cases[case.id] = case
     return list(cases.values())
+
+
+def split(cases: list[Case], held_back: Collection[str]) -> tuple[list[Case], list[Case]]:
+    """(cases to train on, cases held back).
+
+    Raises:
+        InputError: An id to hold back is not among the cases, or none is left to train on.
+    """
+    if unknown := set(held_back) - {case.id for case in cases}:
+        raise InputError(f"The recipe holds back cases that are not in the list: {', '.join(sorted(unknown))}.")
+    training = [case for case in cases if case.id not in held_back]
+    if not training:
+        raise InputError("There is no case to train on.")
+    return training, [case for case in cases if case.id in held_back]

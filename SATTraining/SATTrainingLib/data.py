@@ -45,7 +45,7 @@ def prepare_case(case: Case, recipe: DatasetRecipe, config: SATConfig) -> Prepar
     """Reads and preprocesses one case.
 
     Raises:
-        InputError: Image and mask are not on the same grid, or a label does not fit.
+        InputError: Image and mask are not on the same grid, a label does not fit, or all are empty.
     """
     volume = Volume.read(case.image, case.modality)
     mask = Volume.read(case.mask, case.modality)
@@ -64,6 +64,8 @@ def prepare_case(case: Case, recipe: DatasetRecipe, config: SATConfig) -> Prepar
         index = np.argwhere(np.isin(labels, values)) if values else np.empty((0, 3), int)
         if len(index):
             voxels[term] = random.permutation(index)[:2000].astype(np.int16)
+    if not voxels:
+        raise InputError(f"{case.id}: none of its labels has a voxel; there is nothing to learn from.")
     return PreparedCase(case, torch.from_numpy(image).half(), torch.from_numpy(labels), terms, config.spacing, voxels)
 
 
@@ -71,9 +73,10 @@ def _add_lungs(hounsfield, labels, terms, spacing) -> dict[str, tuple[int, ...]]
     cord, above = terms.get("spinal cord"), terms.get("larynx") or terms.get("mandible")
     if not cord or not above:
         return {}
-    midline = float(np.median(np.nonzero(np.isin(labels, cord))[0]))
-    top = int(np.nonzero(np.isin(labels, above))[2].min())
-    left, right = label_lungs(hounsfield, spacing, top, midline)
+    midline, top = np.nonzero(np.isin(labels, cord))[0], np.nonzero(np.isin(labels, above))[2]
+    if not midline.size or not top.size:
+        return {}
+    left, right = label_lungs(hounsfield, spacing, int(top.min()), float(np.median(midline)))
     if not left.any() or not right.any():
         return {}
     labels[left & (labels == 0)] = _LEFT_LUNG
@@ -102,8 +105,7 @@ class WindowSampler(torch.utils.data.Dataset):
     """Batches of windows; item `step` is the same whenever and wherever it is drawn.
 
     Cases are drawn with weight 1 / sqrt(size of their data set), windows are centred near a voxel of a
-    random term, and the terms in the window are asked together with absent ones, up to half as many
-    (spec section 6).
+    random term, and the terms in the window are asked together with absent ones, up to half as many.
 
     Args:
         cases: Prepared cases.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from SATSegmentLib.errors import InputError
+from SATSegmentLib.errors import InputError, ModelError, SATError
 from SATSegmentLib.imaging.modality import MODALITIES
+from SATSegmentLib.models.download import sha256_of
 from SATSegmentLib.models.folder import NETWORK, PROMPTS, TEXT, ModelFolder, TrainedTerm, write_terms
 from SATSegmentLib.network import SAT, SATConfig
 from SATSegmentLib.network.checkpoints import save_weights
@@ -23,6 +26,7 @@ from .trainer import CHECKPOINT
 
 EVALUATION = "evaluation.json"
 CARD = "MODEL_CARD.md"
+RECIPE = "recipe.json"
 
 
 def load_run(folder: Path, transformer: Path) -> tuple[SAT, TextEncoder, Recipe, int]:
@@ -53,7 +57,9 @@ def load_run(folder: Path, transformer: Path) -> tuple[SAT, TextEncoder, Recipe,
 
 def write_scores(path: Path, scores: list[Score]) -> None:
     """Writes the scores of an evaluation as JSON."""
-    path.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n", encoding="utf-8")
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -69,11 +75,13 @@ def export(name: str, note: str, run: Path, transformer: Path, prepared: list[Pr
         run: Folder of the training run, with `evaluation.json` where it was evaluated.
         transformer: Folder of the frozen transformer it was trained with.
         prepared: The training cases, to count how many showed each term.
-        target: Folder; files of an earlier export there are replaced.
+        target: A folder that does not exist yet.
 
     Raises:
-        InputError: There is no checkpoint in `run`.
+        InputError: There is no checkpoint in `run`, the name is not allowed, or `target` exists.
+        SATError: The folder cannot be written.
     """
+    check_target(name, target)
     network, text, recipe, steps = load_run(run, transformer)
     scores = mean_of_terms(read_scores(run / EVALUATION))
     shown = Counter((term, case.case.modality) for case in prepared for term in case.voxels)
@@ -81,14 +89,38 @@ def export(name: str, note: str, run: Path, transformer: Path, prepared: list[Pr
         TrainedTerm(term, modality, count, round(scores[term, modality][0], 3) if (term, modality) in scores else None)
         for (term, modality), count in sorted(shown.items())
     ]
-    target.mkdir(parents=True, exist_ok=True)
-    save_weights(network, target / NETWORK, half=True)
-    save_weights(text.head, target / TEXT)
-    _write_prompts(target / PROMPTS, text, terms)
-    write_terms(target, terms)
     modalities = tuple(m for m in MODALITIES if any(term.modality == m for term in terms))
-    ModelFolder(name, note, modalities, network.config, "minilm").write(target)
-    (target / CARD).write_text(_card(name, note, network, recipe, steps, prepared, terms, scores), encoding="utf-8")
+    card = _card(name, note, network, recipe, steps, prepared, terms, scores)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        save_weights(network, partial / NETWORK, half=True)
+        save_weights(text.head, partial / TEXT)
+        _write_prompts(partial / PROMPTS, text, terms)
+        write_terms(partial, terms)
+        (partial / CARD).write_text(card, encoding="utf-8")
+        (partial / RECIPE).write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
+        hash_of_transformer = sha256_of(transformer / "model.safetensors")
+        ModelFolder(name, note, modalities, network.config, "minilm", hash_of_transformer).write(partial)
+        partial.replace(target)
+    except OSError as error:
+        raise SATError(f"{target} cannot be written: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_target(name: str, target: Path) -> None:
+    """Refuses, before any work, a model's name that is not allowed and a folder that exists.
+
+    Raises:
+        InputError: As said.
+    """
+    try:
+        ModelFolder(name, "", (), SATConfig.named("tiny"), "minilm")
+    except ModelError as error:
+        raise InputError(f'"{name}" is no name for a model: use letters, digits, ".", "_" and "-".') from error
+    if target.exists():
+        raise InputError(f"{target} exists; remove it first, or choose another folder.")
 
 
 def _write_prompts(path: Path, text: TextEncoder, terms: list[TrainedTerm]) -> None:
@@ -102,6 +134,12 @@ def _card(name, note, network, recipe, steps, prepared, terms, scores) -> str:
     datasets = Counter(case.case.dataset for case in prepared)
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     config = network.config
+    lungs = sorted(name for name, dataset in recipe.datasets.items() if dataset.lungs_from_air)
+    derived = [
+        f"Lungs in `{name}` are derived labels: the air of the chest below the larynx, split at the spinal cord. They "
+        "were learnt from, never evaluated on."
+        for name in lungs
+    ]
     lines = [
         f"# {name}",
         "",
@@ -120,9 +158,8 @@ def _card(name, note, network, recipe, steps, prepared, terms, scores) -> str:
         *(f"- trained on `{dataset}`, cases: {count}" for dataset, count in sorted(datasets.items())),
         f"- held back: {len(recipe.held_back)} cases",
         "",
-        "Lungs in `openkbp` are derived labels: the air of the chest below the larynx, split at the spinal cord. They "
-        "were learnt from, never evaluated on. Terms with one training case have no held-back case: nothing is known "
-        "of how they do on other scans.",
+        *derived,
+        "Terms that the table below lacks have no held-back case: nothing is known of how they do on other scans.",
         "",
         "## Dice on cases held back from training",
         "",

@@ -1,4 +1,4 @@
-"""SAT's loss: Dice and cross-entropy of each prompt, at several resolutions (spec section 6)."""
+"""SAT's loss: Dice and cross-entropy of each prompt, at several resolutions (paper, Methods, "Training")."""
 
 from __future__ import annotations
 

@@ -58,6 +58,7 @@ class Trainer:
         self.sampler = WindowSampler(cases, config.window, recipe.batch, recipe.prompts, recipe.seed)
         self.model = SAT(config, deep_supervision=True).to(memory_format=torch.channels_last_3d)
         self.head = TextHead(text.tower.config.hidden_size, config.text_width)
+        self.cases = [case.case.id for case in cases]
         self.terms = sorted({term for case in cases for term in case.terms})
         with torch.no_grad():
             self.pooled = text.pool(*text.tokenizer(self.terms))
@@ -76,6 +77,8 @@ class Trainer:
         """
         stop = min(stop_at or self.recipe.steps, self.recipe.steps)
         self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob(f"{CHECKPOINT}.*.part"):  # by a run that was killed while it wrote
+            left.unlink()
         self.model.train()
         batches = DataLoader(
             self.sampler,
@@ -150,6 +153,7 @@ class Trainer:
             "step": self.step,
             "recipe": self.recipe.to_dict(),
             "terms": self.terms,
+            "cases": self.cases,
         }
         temporary = self.folder / f"{CHECKPOINT}.{os.getpid()}.part"
         torch.save(state, temporary)
@@ -158,7 +162,8 @@ class Trainer:
     def _load(self) -> None:
         path = self.folder / CHECKPOINT
         state = torch.load(path, weights_only=True)
-        if state["recipe"] != self.recipe.to_dict() or state["terms"] != self.terms:
+        told = (self.recipe.to_dict(), self.terms, self.cases)
+        if (state["recipe"], state["terms"], state["cases"]) != told:
             raise InputError(f"{path} belongs to another recipe or other cases; train into another folder.")
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])

@@ -14,6 +14,7 @@ _NIFTI = (".nii", ".nii.gz")
 _ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _DICOM_MODALITY = "0008|0060"
+_SAME_PLACE = 1e-3  # mm
 
 
 def read_volume(path: Path, modality: str | None) -> Volume:
@@ -78,6 +79,7 @@ def _from_itk(image, name: str, modality: str | None) -> Volume:
 def _read_dicom(path: Path, modality: str | None) -> Volume:
     import SimpleITK as sitk
 
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters is said below
     folder = path if path.is_dir() else path.parent
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     files_of = {uid: list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)) for uid in series}
@@ -118,13 +120,18 @@ def _dicom_modality(file: str) -> str | None:
 
 def _check_slices(files: list[str], folder: Path) -> None:
     """Refuses a series whose slices are unevenly spaced or sheared: ITK would place its voxels wrongly."""
-    if len(files) < 3:
+    if len(files) < 2:
         return
     headers = [_dicom_header(file) for file in files]
     origins = np.array([header.GetOrigin() for header in headers])
     steps = np.diff(origins, axis=0)
     distances = np.linalg.norm(steps, axis=1)
     usual = float(np.median(distances))
+    if usual < _SAME_PLACE:
+        raise InputError(
+            f"The DICOM series in {folder} has several slices at one position, as a series over time does; "
+            "export one time point."
+        )
     if np.abs(distances - usual).max() > 0.1 * usual:
         where = int(np.abs(distances - usual).argmax())
         raise InputError(
@@ -133,7 +140,8 @@ def _check_slices(files: list[str], folder: Path) -> None:
             "resample it."
         )
     normal = np.array(headers[0].GetDirection()).reshape(3, 3)[:, 2]
-    tilt = np.degrees(np.arccos(np.clip(abs(steps.mean(0) @ normal) / usual, 0, 1)))
+    mean = steps.mean(0)
+    tilt = np.degrees(np.arccos(np.clip(abs(mean @ normal) / np.linalg.norm(mean), 0, 1)))
     if tilt > 0.6:
         raise InputError(
             f"The DICOM series in {folder} was taken with a gantry tilted by {tilt:.1f} degrees; "
@@ -142,5 +150,8 @@ def _check_slices(files: list[str], folder: Path) -> None:
 
 
 def _has_dicom_preamble(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error

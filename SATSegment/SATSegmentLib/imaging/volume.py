@@ -58,8 +58,10 @@ class Volume:
                 f"{self.name} is {array.shape[0]} x {array.shape[1]} x {array.shape[2]} voxels; at least 2 along "
                 "each axis are needed. A single slice cannot be segmented in 3-D."
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinite
+            finite = array.dtype.kind != "f" or np.isfinite(array.astype(np.float32, copy=False))
+        if not np.all(finite):
+            bad = array.size - int(np.count_nonzero(finite))
             raise InputError(
                 f"{self.name} holds {bad} values that are not finite (NaN or infinity); replace them before segmenting."
             )

@@ -25,7 +25,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("mps" if torch.backends.mps.is_available() and _works("mps") else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -40,14 +40,24 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def _works(device: str) -> bool:
+    """Whether a device has the operations of the network; some versions of PyTorch lack them on MPS."""
+    try:
+        image = torch.zeros(1, 1, 4, 4, 4, device=device)
+        torch.nn.functional.avg_pool3d(torch.nn.Conv3d(1, 1, 3, padding=1, device=device)(image), 2).cpu()
+    except (NotImplementedError, RuntimeError):
+        return False
+    return True
+
+
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The type the network computes in: "auto" is float16 on a GPU and float32 on a CPU.
+    """The type the network computes in: "auto" is float16 on CUDA, else float32.
 
     Raises:
         InputError: `precision` is none of auto, float32, float16, bfloat16.
     """
     if precision == "auto":
-        return torch.float32 if device.type == "cpu" else torch.float16
+        return torch.float16 if device.type == "cuda" else torch.float32
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     if precision not in known:
         raise InputError(f'"{precision}" is no precision; use auto, {", ".join(known)}.')

@@ -79,13 +79,13 @@ class Predictor:
 
     `set_image` runs the U-Net, `predict` only the query decoder and a dot product with the features
     kept, so that each further prompt on the same image costs a fraction of the first. Masks are those
-    of the published sliding window (spec section 5), whatever is batched with what.
+    of the published sliding window, whatever is batched with what.
 
     Args:
         model: The network; moved to the device, set to evaluation.
         text_encoder: Turns prompts into queries; may be left out where queries are given directly.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        precision: "auto" (float16 on a GPU, float32 on a CPU), "float32", "float16", "bfloat16".
+        precision: "auto" (float16 on CUDA, else float32), "float32", "float16", "bfloat16".
         store: Where features are kept; by default a store of its own with the default budget.
 
     Raises:
@@ -126,7 +126,7 @@ class Predictor:
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
-        """Preprocesses and encodes a volume; free if its features are still kept.
+        """Preprocesses and encodes a volume; what is still kept of its features is not computed again.
 
         Args:
             volume: What to segment.
@@ -191,6 +191,8 @@ class Predictor:
         image = self._require_image()
         if (prompts is None) == (queries is None):
             raise InputError("Give either prompts or queries.")
+        if isinstance(prompts, str):
+            raise InputError(f'Prompts are a list; for one, give ["{prompts}"].')
         if queries is None:
             if self.text_encoder is None:
                 raise InputError("Text prompts need a text encoder; this predictor was made without one.")
@@ -293,8 +295,8 @@ class Predictor:
         window = " x ".join(map(str, self.model.config.window))
         return OutOfMemoryError(
             f'Not even one window of {window} voxels fits into the memory of "{self.device}" '
-            f"({free_memory(self.device) / 1e9:.1f} GB free). Close other programs, use a smaller model, or run on the "
-            "CPU."
+            f"({free_memory(self.device) / 1e9:.1f} GB free). Close other programs, or use a smaller model"
+            + (", or run on the CPU." if self.device.type != "cpu" else ".")
         )
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The sliding window: where windows lie and how their results are weighted (spec section 5)."""
+"""The sliding window: where windows lie and how their results are weighted, as published."""
 
 from __future__ import annotations
 

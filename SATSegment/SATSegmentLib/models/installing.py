@@ -46,6 +46,9 @@ def convert(
             f"{model.name} is made of {expected[0]} and {expected[1]}, which belong together; {given[0]} and "
             f"{given[1]} were given. A network with another model's text encoder runs and segments nothing useful."
         )
+    for file in (checkpoint, text_encoder, vocabulary):
+        if not file.is_file():
+            raise InputError(f"There is no file {file}.")
     network = SAT(SATConfig.named(model.network))
     load_published(network, checkpoint)
     encoder = load_published_text_encoder(text_encoder, WordPieceTokenizer(vocabulary))

@@ -11,6 +11,7 @@ from ..network import SAT
 from ..network.checkpoints import load_weights
 from ..network.prompts import CachedPrompts
 from ..network.text_encoder import TextEncoder, WordPieceTokenizer
+from .download import sha256_of
 from .folder import NETWORK, PROMPTS, TEXT, TOKENS, ModelFolder, TrainedTerm, read_terms
 from .registry import ModelInfo, data_folder
 
@@ -53,7 +54,7 @@ def load(model: ModelInfo) -> LoadedModel:
     prompts = CachedPrompts(
         _vocabulary(model.folder, terms, folder.network.text_width),
         lambda: load_text_encoder(model.folder, folder),
-        folder.sha256[TEXT],
+        folder.sha256[TEXT] + folder.transformer[:16],
         data_folder() / "cache" / "prompts",
     )
     return LoadedModel(folder, network.eval(), prompts, terms)
@@ -74,7 +75,13 @@ def load_text_encoder(path: Path, folder: ModelFolder) -> TextEncoder:
         load_weights(encoder, path / TEXT, "The text encoder")
         return encoder
     if folder.text == "minilm":
-        encoder = TextEncoder.from_folder(minilm_folder(), folder.network.text_width)
+        transformer = minilm_folder()
+        if sha256_of(transformer / "model.safetensors") != folder.transformer:
+            raise ModelError(
+                f"{folder.name} was trained with another version of the text encoder in {transformer}; the terms of "
+                "its own vocabulary need no text encoder and can still be asked."
+            )
+        encoder = TextEncoder.from_folder(transformer, folder.network.text_width)
         load_weights(encoder.head, path / TEXT, "The text encoder's head")
         return encoder
     raise ModelError(f'{folder.name} needs a text encoder of the unknown kind "{folder.text}".')

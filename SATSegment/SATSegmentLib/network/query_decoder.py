@@ -11,7 +11,7 @@ from .config import SATConfig
 
 
 def position_encoding(shape: tuple[int, int, int], width: int) -> Tensor:
-    """Three-dimensional sine-cosine positions of a token grid (spec of the published network).
+    """Three-dimensional sine-cosine positions of a token grid, as published.
 
     Each axis takes `2 * ceil(width / 6)` channels with interleaved sine and cosine; the three are
     concatenated in the order of the axes and cut to `width`.

@@ -118,10 +118,6 @@ class TextEncoder(nn.Module):
         index = torch.full((len(prompts),), MODALITIES.index(modality), device=device)
         return self(ids, mask, index).float().cpu()
 
-    def fingerprint(self) -> str:
-        """A hash of the weights."""
-        return fingerprint(self)
-
 
 @contextlib.contextmanager
 def _no_progress_bar():

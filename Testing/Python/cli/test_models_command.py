@@ -242,7 +242,7 @@ def test_convert_says_which_file_is_missing_or_damaged(fails, published, tmp_pat
     (published / name).write_bytes(b"<html>not here</html>\n")
     assert name in fails(FAILED, "models", "convert", "sat-nano", *arguments)
     (published / name).unlink()
-    assert name in fails(FAILED, "models", "convert", "sat-nano", *arguments)
+    assert name in fails(BAD_INPUT, "models", "convert", "sat-nano", *arguments)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["published"]
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel
@@ -160,23 +158,53 @@ def test_overlapping_terms_do_not_fit_one_label_map_but_do_fit_a_segmentation(ch
     assert slicerio.read_segmentation(str(tmp_path / "a.seg.nrrd"))["voxels"].ndim == 4
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console, the tests' too")
-def test_ctrl_c_leaves_no_half_file(shared, tmp_path):
-    scan = shared / "data" / "voxelmorph_test_scan" / "voxelmorph_test_scan.nii.gz"
-    output = tmp_path / "a.seg.nrrd"
-    process = subprocess.Popen(
-        _command("segment", scan, "--terms", "left thalamus", "--output", output),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(),
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while "torch" not in Path(f"/proc/{process.pid}/maps").read_text() if Path("/proc").is_dir() else False:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "stopped" in err
-    assert "Traceback" not in err
-    assert out == ""
+_INTERRUPTED = """
+import os, signal, sys
+from SATSegmentLib.cli import main
+from SATSegmentLib.inference import predictor
+encode, calls = predictor.Predictor._encode_batch, []
+def encode_and_interrupt(*arguments):
+    calls.append(1)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    return encode(*arguments)
+predictor.Predictor._encode_batch = encode_and_interrupt
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends a process on Windows, Ctrl-C does not")
+def test_ctrl_c_leaves_no_half_file(chest_ct, tmp_path):
+    outputs = ["--output", tmp_path / "a.seg.nrrd", "--table", tmp_path / "a.csv"]
+    command = [sys.executable, "-c", _INTERRUPTED, "segment", chest_ct, "--terms", "liver", *outputs]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=_environment(), check=False)
+    assert result.returncode == 130, result.stderr
+    assert result.stderr == "satsegment: stopped; nothing was written that is not complete.\n"
+    assert result.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_outputs_must_not_be_written_over_each_other_or_the_scan(chest_ct, tmp_path, capsys):
+    from SATSegmentLib.cli import main
+
+    arguments = ["segment", str(chest_ct), "--terms", "liver", "--overwrite"]
+    for outputs in (
+        ["--output", str(tmp_path / "liver.nii.gz"), "--masks", str(tmp_path)],
+        ["--output", str(tmp_path / "liver.nii.gz"), "--masks", str(tmp_path / "." / "..") + f"/{tmp_path.name}"],
+    ):
+        assert main([*arguments, *outputs]) == 2
+        assert "a name of its own" in capsys.readouterr().err
+    scan = tmp_path / "scan.seg.nrrd"
+    scan.write_bytes(chest_ct.read_bytes())
+    assert main(["segment", str(scan), "--terms", "liver", "--overwrite", "--output", str(scan)]) == 2
+    assert scan.read_bytes() == chest_ct.read_bytes()
+
+
+def test_a_modality_the_model_was_not_trained_on_is_said(chest_ct, capsys):
+    from SATSegmentLib.cli import main
+
+    roi = ["--roi", "-60", "-60", "-200", "60", "60", "-100"]
+    assert main(["segment", str(chest_ct), "--terms", "liver", "--modality", "pet", *roi, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "was not trained on it for pet" in captured.err
+    assert json.loads(captured.out)["segments"][0]["free_text"]

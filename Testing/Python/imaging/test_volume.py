@@ -76,6 +76,13 @@ def test_a_dicom_series_is_read_by_folder_and_by_file_with_its_modality(tmp_path
     assert Volume.read(tmp_path / "series", modality="ct").modality == "ct"
 
 
+def test_rounded_slice_positions_are_no_tilt(tmp_path):
+    for step in (2 / 3, 1.171875, 0.3):
+        folder = tmp_path / f"step{step}"
+        _write_dicom(folder, [round(i * step, 3) for i in range(9)])
+        assert Volume.read(folder).shape == (7, 8, 9)
+
+
 def test_dicom_that_would_be_misplaced_is_refused(tmp_path):
     _write_dicom(tmp_path / "gap", [0, 3, 6, 12, 15])
     with pytest.raises(InputError, match=r"slices 6\.00 mm apart after slice 3"):
@@ -83,6 +90,9 @@ def test_dicom_that_would_be_misplaced_is_refused(tmp_path):
     _write_dicom(tmp_path / "tilted", range(0, 27, 3), tilt=0.2)
     with pytest.raises(InputError, match=r"gantry tilted by 11\.3 degrees"):
         Volume.read(tmp_path / "tilted")
+    _write_dicom(tmp_path / "cine", [0] * 5)
+    with pytest.raises(InputError, match="several slices at one position"):
+        Volume.read(tmp_path / "cine")
     _write_dicom(tmp_path / "two", range(0, 9, 3))
     _write_dicom(tmp_path / "two", range(0, 9, 3), series="1.2.9", name="other")
     with pytest.raises(InputError, match="holds 2 DICOM series"):
@@ -100,6 +110,7 @@ def test_dicom_that_would_be_misplaced_is_refused(tmp_path):
         (np.zeros((4, 4, 1)), np.eye(4), "at least 2 along"),
         (np.full((4, 4, 4), np.nan), np.eye(4), "64 values that are not finite"),
         (np.full((4, 4, 4), np.inf), np.eye(4), "not finite"),
+        (np.full((4, 4, 4), 1e39), np.eye(4), "not finite"),
         (np.zeros((4, 4, 4), complex), np.eye(4), "plain numbers"),
         (np.zeros((4, 4, 4)), np.diag([1.0, 1, 0, 1]), "cannot be inverted"),
         (np.zeros((4, 4, 4)), np.full((4, 4), np.nan), "no valid 4x4"),

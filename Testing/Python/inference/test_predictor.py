@@ -238,7 +238,6 @@ def test_windows_of_air_are_skipped_only_when_asked(network, queries, monkeypatc
     array = make_volume(0, (60, 50, 40)).array.copy()
     array[:34] = -1000
     array[0, 0, 0] = array[-1, -1, -1] = 100  # the crop keeps the air
-    array[0, 0, 0] = 100
     volume = Volume(array, np.diag([2.0, 2, 3, 1]), "ct")
     calls = _count_windows(network, monkeypatch)
     predictor = Predictor(network, device="cpu")
@@ -283,7 +282,7 @@ def test_out_of_memory_halves_the_batch_then_the_classes_then_says_what_to_do(ne
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(network, "mask_embeddings", nothing)
-    with pytest.raises(OutOfMemoryError, match="use a smaller model"):
+    with pytest.raises(OutOfMemoryError, match=r"use a smaller model\."):
         starved.predict(queries=queries)
     monkeypatch.setattr(network, "encode_image", nothing)
     with pytest.raises(OutOfMemoryError, match="16 x 16 x 8"):
@@ -322,6 +321,8 @@ def test_bad_calls_are_refused_in_words(network, queries, volume):
     predictor.set_image(volume)
     with pytest.raises(InputError, match="either prompts or queries"):
         predictor.predict()
+    with pytest.raises(InputError, match="Prompts are a list"):
+        predictor.predict("liver")
     with pytest.raises(InputError, match="text encoder"):
         predictor.predict(["liver"])
     with pytest.raises(InputError, match=r"\(N, 24\)"):

@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import threading
-import time
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -598,11 +597,10 @@ def test_a_storage_that_cannot_be_reached_is_named(hub, target, monkeypatch):
 def test_a_server_that_does_not_answer(hub, monkeypatch):
     release = threading.Event()
     monkeypatch.setattr(module, "TIMEOUT", (5, 0.05))
-    monkeypatch.setattr(hub, "behave", lambda _: release.wait(5))
-    start = time.monotonic()
+    monkeypatch.setattr(hub, "behave", lambda _: release.wait(60))
     with pytest.raises(ModelError, match="cannot reach"):
         inspect(url())
-    assert time.monotonic() - start < 4
+    assert not release.is_set()  # it was the client that gave up
     release.set()
 
 

@@ -8,7 +8,7 @@ import torch
 from SATSegmentLib.errors import ModelError
 from SATSegmentLib.models.loading import minilm_folder
 from SATSegmentLib.network.prompts import CachedPrompts
-from SATSegmentLib.network.text_encoder import MAX_TOKENS, TextEncoder, WordPieceTokenizer
+from SATSegmentLib.network.text_encoder import MAX_TOKENS, TextEncoder, WordPieceTokenizer, fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,14 @@ def test_the_encoder_is_made_once_for_what_neither_vocabulary_nor_cache_knows(en
         return encoder
 
     known = torch.arange(32.0)
-    prompts = CachedPrompts({("liver", "ct"): known}, make, encoder.fingerprint(), tmp_path)
+    prompts = CachedPrompts({("liver", "ct"): known}, make, fingerprint(encoder), tmp_path)
     assert torch.equal(prompts.encode([" Liver "], "ct")[0], known)
     assert not made
     spleen = prompts.encode(["spleen", "liver", "spleen"], "ct")
     assert made == [1]
     assert torch.equal(spleen[1], known)
     torch.testing.assert_close(spleen[0], encoder.encode(["spleen"], "ct")[0])
-    again = CachedPrompts({}, make, encoder.fingerprint(), tmp_path)
+    again = CachedPrompts({}, make, fingerprint(encoder), tmp_path)
     assert torch.equal(again.encode(["spleen"], "ct")[0], spleen[0])
     assert made == [1]
     CachedPrompts({}, make, "another encoder", tmp_path).encode(["spleen"], "ct")

@@ -20,7 +20,18 @@ def installed(tmp_path_factory) -> Path:
     # a copy, since setuptools leaves its build beside the sources
     source = tmp_path_factory.mktemp("checkout") / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info", "Testing"))
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, source]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        target,
+        source,
+    ]
     subprocess.run(command, check=True)
     return target
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -32,24 +33,18 @@ def _sources(module):
     return sorted((ROOT / module / MODULES[module]).rglob("*.py"))
 
 
-def _imports(path, at_import_only=False):
-    """Absolute names of what a file imports: ("SATSegmentLib.imaging.grid", line)."""
+def _imports(path):
+    """Absolute names of what a file imports, such as "SATSegmentLib.imaging.grid"."""
     package = path.relative_to(ROOT).parts[1:-1]
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {
-        id(child)
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.Lambda))
-        for child in ast.walk(node)
-    }
     for node in ast.walk(tree):
-        if at_import_only and id(node) in inside:
-            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
-            yield ".".join((*base, node.module) if node.module else base)
+            module = ".".join((*base, node.module) if node.module else base)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -116,9 +111,7 @@ def test_arrows_run_one_way():
 )
 def test_what_a_panel_opens_imports_nothing_heavy(package):
     code = f"import sys, {package}; print([m for m in {_HEAVY!r} if m in sys.modules])"
-    environment = {
-        "PYTHONPATH": f"{ROOT / 'SATSegment'}{';' if sys.platform == 'win32' else ':'}{ROOT / 'SATTraining'}"
-    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / module) for module in MODULES)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -18,11 +18,10 @@ import slicerio
 from SATSegmentLib.cli import main as satsegment
 from SATTrainingLib.evaluation import dice
 
-TERMS = ["right lung", "left lung", "lung", "spinal cord", "vertebrae", "liver"]
+TERMS = ["right lung", "left lung", "vertebrae", "spinal cord"]
 REFERENCE = {  # term to the reference's names
     "right lung": ["right lung"],
     "left lung": ["left lung"],
-    "lung": ["right lung", "left lung"],
     "vertebrae": ["cervical vertebral column", "thoracic vertebral column", "lumbar vertebral column"],
 }
 

@@ -197,7 +197,7 @@ def _free_text(loaded, terms: list[str], modality: str) -> set[str]:
     known = [term.term for term in loaded.terms if term.modality == modality]
     unknown = [term for term in terms if term not in known]
     for term in unknown:
-        near = get_close_matches(term, known, 3, 0.5)
+        near = get_close_matches(term, known, 3, 0.7)
         hint = f"; near are {', '.join(near)}" if near else ""
         print(
             f'satsegment: "{term}" is free text: {loaded.folder.name} was not trained on it for {modality}{hint}.',

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import slicerio
 import torch
 
 from SATSegmentLib.imaging import Volume
@@ -69,25 +70,31 @@ def _ct(shape, spacing) -> Volume:
     return Volume(array.astype(np.int16), np.diag([*spacing, 1.0]), "ct")
 
 
-def _first_and_second(name: str, network: SAT, volume: Volume) -> None:
-    queries = torch.randn(2, network.config.text_width)
+def _first_and_second(name: str, network: SAT, volume: Volume, queries: torch.Tensor) -> None:
+    """Two queries (2, text width) on one volume, one after the other."""
     predictor = Predictor(network, device="cpu")
     encode = _seconds(predictor.set_image, volume)
     first = _seconds(predictor.predict, queries=queries[:1])
     second = _seconds(predictor.predict, queries=queries[1:])
+    (result,) = predictor.predict(queries=queries[1:])
     print(
-        f"{name}: first term {encode + first:.2f} s, second {second:.2f} s, resampled back to {volume.shape}: "
+        f"{name}: first term {encode + first:.2f} s, second {second:.2f} s with its way back to {volume.shape} voxels "
+        f"(its mask holds {result.region.voxels / volume.array.size:.0%} of them): "
         f"{second / (encode + first):.1%} of the first"
     )
 
 
 def second_prompt() -> None:
     """The second term of a case against the first."""
-    torch.manual_seed(0)
     tiny = load(find_model("sat-tiny"))
-    _first_and_second("sat-tiny, 320 x 320 x 150 voxels of 1 x 1 x 2 mm", tiny.network, _ct((320, 320, 150), (1, 1, 2)))
+    chest = Volume.read(Path(slicerio.__file__).parent / "data" / "CTChest4.nrrd")
+    _first_and_second("sat-tiny, chest CT", tiny.network, chest, tiny.prompts.encode(["right lung", "left lung"], "ct"))
+    torch.manual_seed(0)
     nano = SAT(SATConfig.named("nano"))
-    _first_and_second("sat-nano's size, one window", nano, _ct((288, 288, 96), (1, 1, 3)))
+    with torch.no_grad():
+        nano.mask_embed_proj[2].bias.fill_(2)  # random weights, so that masks are not empty
+    volume = _ct((288, 288, 96), (1, 1, 3))
+    _first_and_second("sat-nano's size, one window", nano, volume, torch.randn(2, nano.config.text_width))
 
 
 def _set_image_with_random_features(predictor: Predictor, volume: Volume) -> None:

@@ -69,7 +69,7 @@ def test_every_voxel_arrives_in_its_place_and_overlaps_in_layers(written, segmen
         scalars = image.GetPointData().GetScalars()
         size = [extent[2 * axis + 1] - extent[2 * axis] + 1 for axis in range(3)]
         array = vtk_to_numpy(scalars).reshape(size[::-1]).transpose(2, 1, 0) == node.GetLabelValue()
-        here = np.argwhere(array) + [extent[0], extent[2], extent[4]]
+        here = np.argwhere(array) + np.array(extent[::2])
         there = np.argwhere(expected)
         place = here @ affine[:3, :3].T + affine[:3, 3]
         wanted = there @ volume.affine[:3, :3].T + volume.affine[:3, 3]

@@ -224,7 +224,8 @@ def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[li
         outputs["overview"] = str(options.overview)
     if options.output:  # last, as terms that overlap do not fit a label map
         if options.output.name.lower().endswith(".seg.nrrd"):
-            write_seg_nrrd(options.output, volume, segments)
+            made_by = {"SlicerSAT_version": __version__, "SlicerSAT_model": model}
+            write_seg_nrrd(options.output, volume, segments, made_by)
         else:
             write_label_map(options.output, volume, segments)
         outputs["output"] = str(options.output)

@@ -75,6 +75,7 @@ def test_segments_are_named_coded_and_on_the_scans_grid(result, chest_ct):
     assert right["typeModifier"][1] == "24028007"
     assert left["typeModifier"][1] == "7771000"
     assert liver["type"][1] == "10200004"
+    assert segmentation["SlicerSAT_model"] == "sat-tiny"  # where it came from
     assert segmentation["voxels"].shape[-3:] == volume.shape
     np.testing.assert_allclose(np.diag([-1, -1, 1, 1]) @ segmentation["ijkToLPS"], volume.affine, atol=1e-5)
 

@@ -63,11 +63,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .evaluation import evaluate, mean_of_terms
     from .export import EVALUATION, load_run, write_scores
 
-    network, text, recipe, steps = load_run(options.folder, minilm_folder())
-    _, held_back = split(read_cases(options.cases), recipe.held_back)
-    scores = evaluate(Predictor(network, text), held_back, recipe.datasets)
-    write_scores(options.folder / EVALUATION, scores)
-    print(f"{len(held_back)} cases held back, after {steps} steps")
+    run = load_run(options.folder, minilm_folder())
+    _, held_back = split(read_cases(options.cases), run.recipe.held_back)
+    scores = evaluate(Predictor(run.network, run.text), held_back, run.recipe.datasets)
+    write_scores(run.folder / EVALUATION, scores)
+    print(f"{len(held_back)} cases held back, after {run.steps} steps")
     for (term, modality), (mean, count) in mean_of_terms(scores).items():
         print(f"{modality:4} {term:30} Dice {mean:.3f}  ({count})")
 
@@ -78,9 +78,8 @@ def _export(options: argparse.Namespace) -> None:
     from .export import check_target, export, load_run
 
     check_target(options.name, options.output)
-    _, _, recipe, _ = load_run(options.folder, minilm_folder())
-    prepared = _prepared(options, recipe)
-    export(options.name, options.note, options.folder, minilm_folder(), prepared, options.output)
+    run = load_run(options.folder, minilm_folder())
+    export(options.name, options.note, run, _prepared(options, run.recipe), options.output)
     print(f"wrote {options.output}")
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from SATSegmentLib.errors import InputError, ModelError, SATError
+from SATSegmentLib.errors import InputError
 from SATSegmentLib.imaging.modality import MODALITIES
 from SATSegmentLib.models.download import sha256_of
-from SATSegmentLib.models.folder import NETWORK, PROMPTS, TEXT, ModelFolder, TrainedTerm, write_terms
+from SATSegmentLib.models.folder import (
+    NETWORK,
+    PROMPTS,
+    TEXT,
+    ModelFolder,
+    TrainedTerm,
+    is_model_name,
+    new_folder,
+    write_terms,
+)
 from SATSegmentLib.network import SAT, SATConfig
 from SATSegmentLib.network.checkpoints import save_weights
 from SATSegmentLib.network.text_encoder import TextEncoder
@@ -29,15 +36,29 @@ CARD = "MODEL_CARD.md"
 RECIPE = "recipe.json"
 
 
-def load_run(folder: Path, transformer: Path) -> tuple[SAT, TextEncoder, Recipe, int]:
-    """The network of a run's last checkpoint, without deep supervision, and its text encoder.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A training run's last checkpoint.
 
-    Args:
+    Attributes:
         folder: Of the run.
         transformer: Folder of the frozen transformer it was trained with.
+        network: Without deep supervision.
+        text: The transformer with the run's head.
+        recipe: What was trained.
+        steps: How many were done.
+    """
 
-    Returns:
-        (network, text encoder, recipe, steps trained).
+    folder: Path
+    transformer: Path
+    network: SAT
+    text: TextEncoder
+    recipe: Recipe
+    steps: int
+
+
+def load_run(folder: Path, transformer: Path) -> Run:
+    """The run in `folder`.
 
     Raises:
         InputError: There is no checkpoint in `folder`.
@@ -52,7 +73,7 @@ def load_run(folder: Path, transformer: Path) -> tuple[SAT, TextEncoder, Recipe,
     network.load_state_dict(weights)
     text = TextEncoder.from_folder(transformer, network.config.text_width)
     text.head.load_state_dict(state["head"])
-    return network.eval(), text, recipe, state["step"]
+    return Run(folder, transformer, network.eval(), text, recipe, state["step"])
 
 
 def write_scores(path: Path, scores: list[Score]) -> None:
@@ -67,46 +88,36 @@ def read_scores(path: Path) -> list[Score]:
     return [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
-def export(name: str, note: str, run: Path, transformer: Path, prepared: list[PreparedCase], target: Path) -> None:
+def export(name: str, note: str, run: Run, prepared: list[PreparedCase], target: Path) -> None:
     """Writes the model folder `target` (weights in half precision) with its card.
 
     Args:
         name, note: Of the model.
-        run: Folder of the training run, with `evaluation.json` where it was evaluated.
-        transformer: Folder of the frozen transformer it was trained with.
+        run: Its dice come from `evaluation.json` in its folder, where it was evaluated.
         prepared: The training cases, to count how many showed each term.
         target: A folder that does not exist yet.
 
     Raises:
-        InputError: There is no checkpoint in `run`, the name is not allowed, or `target` exists.
-        SATError: The folder cannot be written.
+        InputError: The name is not allowed, or `target` exists.
+        ModelError: The folder cannot be written.
     """
     check_target(name, target)
-    network, text, recipe, steps = load_run(run, transformer)
-    scores = mean_of_terms(read_scores(run / EVALUATION))
+    scores = mean_of_terms(read_scores(run.folder / EVALUATION))
     shown = Counter((term, case.case.modality) for case in prepared for term in case.voxels)
     terms = [
         TrainedTerm(term, modality, count, round(scores[term, modality][0], 3) if (term, modality) in scores else None)
         for (term, modality), count in sorted(shown.items())
     ]
     modalities = tuple(m for m in MODALITIES if any(term.modality == m for term in terms))
-    card = _card(name, note, network, recipe, steps, prepared, terms, scores)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        partial.mkdir(parents=True)
-        save_weights(network, partial / NETWORK, half=True)
-        save_weights(text.head, partial / TEXT)
-        _write_prompts(partial / PROMPTS, text, terms)
-        write_terms(partial, terms)
-        (partial / CARD).write_text(card, encoding="utf-8")
-        (partial / RECIPE).write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
-        hash_of_transformer = sha256_of(transformer / "model.safetensors")
-        ModelFolder(name, note, modalities, network.config, "minilm", hash_of_transformer).write(partial)
-        partial.replace(target)
-    except OSError as error:
-        raise SATError(f"{target} cannot be written: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with new_folder(target) as folder:
+        save_weights(run.network, folder / NETWORK, half=True)
+        save_weights(run.text.head, folder / TEXT)
+        _write_prompts(folder / PROMPTS, run.text, terms)
+        write_terms(folder, terms)
+        (folder / CARD).write_text(_card(name, note, run, prepared, terms, scores), encoding="utf-8")
+        (folder / RECIPE).write_text(json.dumps(run.recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
+        transformer = sha256_of(run.transformer / "model.safetensors")
+        ModelFolder(name, note, modalities, run.network.config, "minilm", transformer).write(folder)
 
 
 def check_target(name: str, target: Path) -> None:
@@ -115,10 +126,8 @@ def check_target(name: str, target: Path) -> None:
     Raises:
         InputError: As said.
     """
-    try:
-        ModelFolder(name, "", (), SATConfig.named("tiny"), "minilm")
-    except ModelError as error:
-        raise InputError(f'"{name}" is no name for a model: use letters, digits, ".", "_" and "-".') from error
+    if not is_model_name(name):
+        raise InputError(f'"{name}" is no name for a model: use letters, digits, ".", "_" and "-".')
     if target.exists():
         raise InputError(f"{target} exists; remove it first, or choose another folder.")
 
@@ -130,7 +139,8 @@ def _write_prompts(path: Path, text: TextEncoder, terms: list[TrainedTerm]) -> N
     save_file({"queries": queries.contiguous()}, path)
 
 
-def _card(name, note, network, recipe, steps, prepared, terms, scores) -> str:
+def _card(name: str, note: str, run: Run, prepared: list[PreparedCase], terms: list[TrainedTerm], scores) -> str:
+    network, recipe = run.network, run.recipe
     datasets = Counter(case.case.dataset for case in prepared)
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     config = network.config
@@ -152,7 +162,7 @@ def _card(name, note, network, recipe, steps, prepared, terms, scores) -> str:
         "",
         "## Training",
         "",
-        f"{steps} steps of {recipe.batch} windows, AdamW, peak learning rate {recipe.learning_rate:g}, "
+        f"{run.steps} steps of {recipe.batch} windows, AdamW, peak learning rate {recipe.learning_rate:g}, "
         f"{'bfloat16' if recipe.bfloat16 else 'float32'}. The whole recipe is `recipe.json` beside this page.",
         "",
         *(f"- trained on `{dataset}`, cases: {count}" for dataset, count in sorted(datasets.items())),

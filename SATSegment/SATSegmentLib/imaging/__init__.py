@@ -1,8 +1,8 @@
 """Volumes, the model's grid and its inverse, intensities, reading."""
 
-from .grid import Box, Grid
+from .grid import Grid
 from .intensity import prepare
-from .mask import Mask
+from .mask import Box, Mask
 from .modality import MODALITIES, modality_of_word
 from .volume import Volume
 

@@ -14,9 +14,8 @@ import numpy as np
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from ..errors import InputError
+from .mask import Box
 from .volume import Volume
-
-Box = tuple[tuple[int, int, int], tuple[int, int, int]]  # first voxel, one past the last
 
 
 @dataclass(frozen=True, eq=False)

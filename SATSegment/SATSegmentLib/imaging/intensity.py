@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from .grid import Grid
+from .mask import bounding_box
 from .volume import Volume
 
 CT_RANGE = (-500.0, 1000.0)  # Hounsfield units
@@ -26,7 +27,7 @@ def prepare(volume: Volume, spacing: tuple[float, float, float], axis_codes: str
     """
     whole = Grid.of(volume, spacing, axis_codes)
     image = whole.resample(volume.array)
-    box = _bounding_box_above_zero(image)
+    box = bounding_box(image > 0) or whole.crop
     grid = whole.cropped(box)
     image = image[tuple(slice(start, stop) for start, stop in zip(*box, strict=True))]
     low, high = CT_RANGE if volume.modality == "ct" else np.percentile(image, PERCENTILES)
@@ -37,15 +38,3 @@ def prepare(volume: Volume, spacing: tuple[float, float, float], axis_codes: str
     image -= mean
     image /= deviation
     return np.ascontiguousarray(image), grid
-
-
-def _bounding_box_above_zero(image: np.ndarray):
-    positive = image > 0
-    if not positive.any():
-        return (0, 0, 0), image.shape
-    start, stop = [], []
-    for axis in range(3):
-        (index,) = np.nonzero(positive.any(tuple(other for other in range(3) if other != axis)))
-        start.append(int(index[0]))
-        stop.append(int(index[-1]) + 1)
-    return tuple(start), tuple(stop)

@@ -7,6 +7,20 @@ from functools import cached_property
 
 import numpy as np
 
+Box = tuple[tuple[int, int, int], tuple[int, int, int]]  # first voxel, one past the last
+
+
+def bounding_box(array: np.ndarray) -> Box | None:
+    """The smallest box that holds all true voxels of a boolean array, or None where there are none."""
+    start, stop = [], []
+    for axis in range(3):
+        (index,) = np.nonzero(array.any(tuple(other for other in range(3) if other != axis)))
+        if not index.size:
+            return None
+        start.append(int(index[0]))
+        stop.append(int(index[-1]) + 1)
+    return tuple(start), tuple(stop)
+
 
 @dataclass(frozen=True, eq=False)
 class Mask:
@@ -26,15 +40,17 @@ class Mask:
     def of(cls, array: np.ndarray, start: tuple[int, int, int] = (0, 0, 0), shape=None) -> Mask:
         """The mask of a boolean array that begins at `start` in an array of `shape` (its own if None)."""
         shape = array.shape if shape is None else tuple(shape)
-        first, stop = [], []
-        for axis in range(3):
-            (index,) = np.nonzero(array.any(tuple(other for other in range(3) if other != axis)))
-            if not index.size:
-                return cls(shape, (0, 0, 0), np.zeros((0, 0, 0), bool))
-            first.append(int(index[0]))
-            stop.append(int(index[-1]) + 1)
+        box = bounding_box(array)
+        if box is None:
+            return cls.empty(shape)
+        first, stop = box
         block = array[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))]
         return cls(shape, tuple(a + b for a, b in zip(start, first, strict=True)), np.array(block, dtype=bool))
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int, int]) -> Mask:
+        """The mask of `shape` that is false everywhere."""
+        return cls(tuple(shape), (0, 0, 0), np.zeros((0, 0, 0), bool))
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:

@@ -126,7 +126,7 @@ class MaskBuilder:
 def _merge(pieces: list[Mask], shape: tuple[int, int, int]) -> Mask:
     pieces = [piece for piece in pieces if piece.voxels]
     if not pieces:
-        return Mask(shape, (0, 0, 0), np.zeros((0, 0, 0), bool))
+        return Mask.empty(shape)
     start = tuple(np.min([piece.start for piece in pieces], 0).tolist())
     stop = np.max([np.add(piece.start, piece.block.shape) for piece in pieces], 0)
     block = np.zeros(stop - start, bool)

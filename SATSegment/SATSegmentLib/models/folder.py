@@ -15,7 +15,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +37,29 @@ PROMPTS = "prompts.safetensors"
 _FORMAT = 1
 _FILES = (NETWORK, TEXT, TOKENS, TERMS, PROMPTS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target` that takes its name once the block ends well, and is removed otherwise.
+
+    Raises:
+        ModelError: It cannot be written.
+    """
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.replace(target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be written: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a model may be called so: a plain name that cannot lead out of a folder."""
+    return _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -78,7 +105,7 @@ class ModelFolder:
     def __post_init__(self) -> None:
         # a folder from elsewhere must not name files outside itself
         named = isinstance(self.sha256, dict) and set(self.sha256) <= set(_FILES)
-        if not _NAME.fullmatch(self.name) or not named:
+        if not is_model_name(self.name) or not named:
             raise ModelError(f'The model "{self.name}" has a name, or names files, that are not allowed.')
         if not set(self.modalities) <= set(MODALITIES):
             raise ModelError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from ..network import SAT, SATConfig, load_published
 from ..network.checkpoints import load_published_text_encoder, save_weights
 from ..network.text_encoder import WordPieceTokenizer
 from .download import download, hub_url
-from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder
+from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder, new_folder
 from .registry import ModelInfo, data_folder, find_model, list_models, models_folder
 
 FileProgress = Callable[[str, int, "int | None"], None]
@@ -52,18 +51,11 @@ def convert(
     network = SAT(SATConfig.named(model.network))
     load_published(network, checkpoint)
     encoder = load_published_text_encoder(text_encoder, WordPieceTokenizer(vocabulary))
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        partial.mkdir(parents=True)
-        save_weights(network, partial / NETWORK, half)
-        save_weights(encoder, partial / TEXT, half)
-        shutil.copyfile(vocabulary, partial / TOKENS)
-        ModelFolder(model.name, model.note, model.modalities, network.config, "mpnet").write(partial)
-        partial.replace(target)
-    except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with new_folder(target) as folder:
+        save_weights(network, folder / NETWORK, half)
+        save_weights(encoder, folder / TEXT, half)
+        shutil.copyfile(vocabulary, folder / TOKENS)
+        ModelFolder(model.name, model.note, model.modalities, network.config, "mpnet").write(folder)
 
 
 def import_model(path: Path) -> ModelInfo:
@@ -159,14 +151,7 @@ def _import_folder(path: Path) -> ModelInfo:
     target = models_folder() / folder.name
     if target.exists():
         raise InputError(f"A model called {folder.name} is installed already; remove it first.")
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        partial.mkdir(parents=True)
+    with new_folder(target) as copy:
         for name in (CONFIG, *folder.sha256):
-            shutil.copyfile(path / name, partial / name)
-        partial.replace(target)
-    except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            shutil.copyfile(path / name, copy / name)
     return find_model(folder.name)

@@ -35,7 +35,7 @@ def write_seg_nrrd(path: Path, volume: Volume, segments: list[Segment], metadata
     import slicerio
 
     # A file needs a grid even when there is nothing on it
-    nothing = Mask(volume.shape, (0, 0, 0), np.zeros((0, 0, 0), bool))
+    nothing = Mask.empty(volume.shape)
     packed = pack_layers([segment.mask for segment in segments] or [nothing])
     segmentation = {
         "voxels": _voxels(packed),

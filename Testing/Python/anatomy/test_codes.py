@@ -167,8 +167,6 @@ def test_sides_have_uberon_ids_of_their_own_or_that_of_the_structure(left, right
 
 def classes_of(shared):
     path = shared / "spec" / "sat_classes.jsonl"
-    if not path.is_file():
-        pytest.skip(f"the list of classes is not at {path}")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""The command line: `satsegment segment | models | info`."""
+"""The command line: `satsegment segment | terms | models | info`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import __version__
+from . import __version__, cli_terms
 from .errors import Cancelled, InputError, SATError
 
 DONE, BAD_INPUT, FAILED, CANCELLED = 0, 2, 3, 130
@@ -67,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--overview", type=Path, help="picture of the result: FILE.png")
     segment.add_argument("--overwrite", action="store_true", help="replace files that exist")
     segment.add_argument("--json", action="store_true", help="print the results as JSON")
+
+    cli_terms.add_parser(commands)
 
     models = commands.add_parser("models", help="list, download, import, convert, verify, remove models")
     actions = models.add_subparsers(required=True, metavar="ACTION")
@@ -145,21 +147,23 @@ def _segment(options: argparse.Namespace) -> None:
     from .models.loading import load
 
     loaded = load(model)
-    free_text = _free_text(loaded, terms, volume.modality)
+    prompts = _prompts(loaded, terms, volume.modality)
+    free_text = _free_text(loaded, prompts, volume.modality)
     predictor = Predictor(loaded.network, loaded.prompts, options.device, options.precision)
-    loaded.prompts.encode(terms, volume.modality)  # a missing text encoder is found before the long part
+    asked = list(dict.fromkeys(prompts.values()))
+    loaded.prompts.encode(asked, volume.modality)  # a missing text encoder is found before the long part
     ready = time.perf_counter()
     bar = _Bar("window")
     try:
         predictor.set_image(volume, roi=options.roi, skip_air=options.skip_air, progress=bar)
         encoded = time.perf_counter()
-        results = predictor.predict(terms, progress=bar)
+        results = {result.prompt: result for result in predictor.predict(asked, progress=bar)}
         segmented = time.perf_counter()
     finally:
         bar.close()
         predictor.store.close()
 
-    rows, outputs = _write(options, volume, results, model.name)
+    rows, outputs = _write(options, volume, {term: results[prompt] for term, prompt in prompts.items()}, model.name)
     seconds = {"prepare": ready - start, "encode": encoded - ready, "segment": segmented - encoded}
     for row in rows:
         row["free_text"] = row["name"] in free_text
@@ -188,14 +192,31 @@ def _check_suffixes(options: argparse.Namespace) -> None:
             raise InputError(f"{name} must end in {' or '.join(suffixes)}; {path.name} does not.")
 
 
-def _free_text(loaded, terms: list[str], modality: str) -> set[str]:
+def _prompts(loaded, terms: list[str], modality: str) -> dict[str, str]:
+    """Of each term the text to ask the model with: the name it was trained on, where the term is another name of it."""
+    from .anatomy import Vocabulary, knowledge_tree, term_index
+
+    trained = {(term.term, term.modality) for term in loaded.terms}
+    if all((term, modality) in trained for term in terms):
+        return {term: term for term in terms}
+    vocabulary = Vocabulary(knowledge_tree(), sorted(trained))
+    prompts = {}
+    for term in terms:
+        meant = None if (term, modality) in trained else term_index().meant(term, vocabulary, modality)
+        prompts[term] = vocabulary.prompt(meant, modality) if meant else term
+        if prompts[term] != term:
+            print(f'satsegment: "{term}" is asked for as "{prompts[term]}".', file=sys.stderr)
+    return prompts
+
+
+def _free_text(loaded, prompts: dict[str, str], modality: str) -> set[str]:
     """The terms a model was not trained on for a modality, said on stderr with what comes near."""
     from difflib import get_close_matches
 
     if not loaded.terms:
         return set()
     known = [term.term for term in loaded.terms if term.modality == modality]
-    unknown = [term for term in terms if term not in known]
+    unknown = [term for term, prompt in prompts.items() if prompt not in known]
     for term in unknown:
         near = get_close_matches(term, known, 3, 0.7)
         hint = f"; near are {', '.join(near)}" if near else ""
@@ -210,8 +231,10 @@ def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[li
     from .anatomy import coded_entry
     from .output import Segment, measure, write_label_map, write_masks, write_overview, write_seg_nrrd, write_table
 
-    segments = [Segment(result.prompt, result.region, coded_entry(result.prompt)) for result in results]
-    rows = [measure(volume, segment, result.confidence) for segment, result in zip(segments, results, strict=True)]
+    segments = [Segment(term, result.region, coded_entry(result.prompt)) for term, result in results.items()]
+    rows = [
+        measure(volume, segment, result.confidence) for segment, result in zip(segments, results.values(), strict=True)
+    ]
     outputs = {}
     if options.masks:
         write_masks(options.masks, volume, segments)
@@ -263,7 +286,8 @@ def _models_list(options: argparse.Namespace) -> None:
             print(json.dumps([vars(term) for term in terms], indent=2))
         for term in () if options.json else terms:
             dice = "" if term.dice is None else f"  Dice {term.dice:.2f}"
-            print(f"{term.modality:4} {term.term:40} trained on {term.cases:3}{dice}")
+            cases = "" if term.cases is None else f"trained on {term.cases:3}"
+            print(f"{term.modality:4} {term.term:40} {cases}{dice}".rstrip())
         if not terms and not options.json:
             print(f"{options.terms} carries no list of terms; any text can be asked.")
         return

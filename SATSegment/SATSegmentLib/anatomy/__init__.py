@@ -1,5 +1,21 @@
-"""What can be asked for: terms, their codes and colours."""
+"""What can be asked for: the knowledge tree of human anatomy, its search, codes and colours."""
 
 from .codes import Code, CodedEntry, coded_entry, terminology_string
+from .search import Hit, TermIndex, term_index
+from .tree import KnowledgeTree, Term, knowledge_tree
+from .vocabulary import Vocabulary, sat_classes
 
-__all__ = ["Code", "CodedEntry", "coded_entry", "terminology_string"]
+__all__ = [
+    "Code",
+    "CodedEntry",
+    "Hit",
+    "KnowledgeTree",
+    "Term",
+    "TermIndex",
+    "Vocabulary",
+    "coded_entry",
+    "knowledge_tree",
+    "sat_classes",
+    "term_index",
+    "terminology_string",
+]

@@ -69,13 +69,13 @@ class TrainedTerm:
     Attributes:
         term: Lower case.
         modality: It was trained for.
-        cases: Training cases that showed it.
+        cases: Training cases that showed it, or None where that is not known.
         dice: Mean Dice on cases held back from training, or None where there were none.
     """
 
     term: str
     modality: str
-    cases: int
+    cases: int | None = None
     dice: float | None = None
 
 

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ..anatomy import sat_classes
 from ..errors import InputError, ModelError
 from ..network import SAT, SATConfig, load_published
 from ..network.checkpoints import load_published_text_encoder, save_weights
 from ..network.text_encoder import WordPieceTokenizer
 from .download import download, hub_url
-from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder, new_folder
+from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder, TrainedTerm, new_folder, write_terms
 from .registry import ModelInfo, data_folder, find_model, list_models, models_folder
 
 FileProgress = Callable[[str, int, "int | None"], None]
@@ -55,6 +56,7 @@ def convert(
         save_weights(network, folder / NETWORK, half)
         save_weights(encoder, folder / TEXT, half)
         shutil.copyfile(vocabulary, folder / TOKENS)
+        write_terms(folder, [TrainedTerm(term, modality) for term, modality in sat_classes()])
         ModelFolder(model.name, model.note, model.modalities, network.config, "mpnet").write(folder)
 
 

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from Testing.Python.support import SMALL_NANO, Handler, point_at, small_mpnet
 
+from SATSegmentLib.anatomy import sat_classes
 from SATSegmentLib.errors import Cancelled, InputError, ModelError
 from SATSegmentLib.models import download as download_module
 from SATSegmentLib.models import find_model, list_models
@@ -136,13 +137,13 @@ def assert_nothing_is_installed():
 def test_a_converted_model_gives_the_logits_and_queries_of_the_published_one(published, nano, tmp_path):
     target = tmp_path / "new" / "nano"
     convert(nano, *published.files, target)
-    assert sorted(path.name for path in target.iterdir()) == [CONFIG, NETWORK, TEXT, TOKENS]
+    assert sorted(path.name for path in target.iterdir()) == sorted([CONFIG, NETWORK, TERMS, TEXT, TOKENS])
     assert [path.name for path in target.parent.iterdir()] == ["nano"]
 
     loaded = load(find_model(str(target)))
     assert loaded.folder.name == "sat-nano"
     assert loaded.folder.network == SMALL_NANO
-    assert loaded.terms == []
+    assert {(term.term, term.modality) for term in loaded.terms} == set(sat_classes())
     queries = loaded.prompts.encode([PROMPT, "kidney"], "ct")
     torch.testing.assert_close(queries, published.encoder.encode([PROMPT, "kidney"], "ct"), atol=1e-5, rtol=1e-4)
     assert not torch.allclose(queries[0], queries[1])

@@ -23,7 +23,7 @@ ARROWS = {
     "anatomy": set(),
     "imaging": set(),
     "network": {"imaging"},
-    "models": {"network", "imaging"},
+    "models": {"network", "imaging", "anatomy"},
     "inference": {"network", "imaging"},
     "output": {"imaging", "anatomy"},
 }

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 
 from . import __version__, cli_terms
@@ -200,12 +201,20 @@ def _prompts(loaded, terms: list[str], modality: str) -> dict[str, str]:
     if all((term, modality) in trained for term in terms):
         return {term: term for term in terms}
     vocabulary = Vocabulary(knowledge_tree(), sorted(trained))
-    prompts = {}
+    prompts, notes = {}, []
     for term in terms:
-        meant = None if (term, modality) in trained else term_index().meant(term, vocabulary, modality)
-        prompts[term] = vocabulary.prompt(meant, modality) if meant else term
-        if prompts[term] != term:
-            print(f'satsegment: "{term}" is asked for as "{prompts[term]}".', file=sys.stderr)
+        meant = [] if (term, modality) in trained else term_index().meant(term, vocabulary, modality)
+        names = [vocabulary.prompt(one, modality) for one in meant] or [term]
+        prompts[term] = names[0]
+        if names[0] != term:
+            others = f" (it may also mean {', '.join(names[1:])}: ask for that by name)" if names[1:] else ""
+            notes.append(f'satsegment: "{term}" is asked for as "{names[0]}"{others}.')
+    for prompt, count in Counter(prompts.values()).items():
+        if count > 1:
+            same = " and ".join(f'"{term}"' for term in prompts if prompts[term] == prompt)
+            raise InputError(f"{same} mean the same; ask for one of them.")
+    for note in notes:
+        print(note, file=sys.stderr)
     return prompts
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import slicerio
 import torch
+from terms import terms
 
 from SATSegmentLib.imaging import Volume
 from SATSegmentLib.inference import FeatureStore, Predictor
@@ -130,7 +131,7 @@ def memory_of_100_classes() -> None:
     )
 
 
-BENCHMARKS = {function.__name__: function for function in (second_prompt, memory_of_100_classes)}
+BENCHMARKS = {function.__name__: function for function in (second_prompt, memory_of_100_classes, terms)}
 
 
 def main() -> int:

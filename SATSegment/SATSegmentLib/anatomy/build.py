@@ -4,6 +4,8 @@ From Uberon comes what `scope` leaves of it: names, synonyms, relations. The tab
 
     terms.csv        SAT's classes: the Uberon term each one is, or its own place where Uberon has none
     sat_classes.csv  modality and region of SAT's classes, and how many of SAT's data sets have them
+    names.csv        names of human anatomy for what Uberon calls by a name for all vertebrates
+    added.csv        structures and findings that Uberon lacks
     paired.csv       structures that get a left and a right, where Uberon has none
     synonyms.csv     abbreviations, lay and Latin names that Uberon lacks
     languages.csv    German, French, Spanish, Chinese and Korean names of common organs
@@ -22,7 +24,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +41,9 @@ LESION = "SAT:lesion"
 _SIDES = ("left", "right")
 _SIDE_OF_CODE = {"7771000": "left", "24028007": "right"}
 _SIDE_WORD = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+_FALLBACKS = {REGION: WHOLE_BODY, SYSTEM: OTHER}
+# Superior vena cava, colic artery: what Uberon calls left and right of them are no pair.
+_NO_PAIR = frozenset(("UBERON:0001585", "UBERON:0035548"))
 _OF_A_SIDE = re.compile(r" of (left|right) (kidney|eye|lung)$")
 _MANY = 99
 
@@ -67,12 +72,14 @@ def build(source: Mapping[str, SourceTerm]) -> list[Term]:
     drafts = _from_uberon(source, left_out)
     _name_teeth(drafts)
     _mark_sides(drafts)
-    _add_sat(drafts, _table("terms"))
-    _add_sides(drafts, [row["id"] for row in _table("paired")])
+    _rename(drafts, {row["id"]: row["name"] for row in _table("names") if row["id"] in source})
+    keys = _add_sat(drafts, _table("terms"))
+    added = _add_own(drafts, keys, _table("added"))
+    _add_sides(drafts, [row["id"] for row in _table("paired")] + added)
+    _lift_sides(drafts)
     for table, column in (("synonyms", "synonym"), ("languages", "name")):
         _add_names(drafts, [(row["term"], row[column]) for row in _table(table)])
-    _group(drafts, source)
-    _add_sat_facts(drafts, _table("sat_classes"))
+    _group(drafts, source, _table("sat_classes"))
     _weigh(drafts, {row["uberon"] for row in _table("codes")})
     return [_finished(key, drafts[key]) for key in sorted(drafts)]
 
@@ -167,7 +174,7 @@ def _mark_sides(drafts: Mapping[str, _Draft]) -> None:
     found: dict[tuple[str, str], str] = {}
     for key, draft in drafts.items():
         sides = {side.lower() for side in _SIDE_WORD.findall(draft.name)}
-        if len(sides) == 1 and (base := _unsided(drafts, names, draft)) and base != key:
+        if len(sides) == 1 and (base := _unsided(drafts, names, draft)) and base not in (key, *_NO_PAIR):
             found.setdefault((base, sides.pop()), key)
     for (base, side), key in found.items():
         if all((base, other) in found for other in _SIDES):
@@ -182,6 +189,22 @@ def _unsided(drafts: Mapping[str, _Draft], names: Mapping[str, str], draft: _Dra
             return parent
     # "renal sinus of left kidney" is the left renal sinus
     return names.get(unsided) or names.get(_OF_A_SIDE.sub("", draft.name.lower()))
+
+
+def _rename(drafts: Mapping[str, _Draft], names: Mapping[str, str]) -> None:
+    for key, name in names.items():
+        if key not in drafts:
+            raise InputError(f"names.csv: {key} is not in the tree.")
+        _call(drafts[key], name)
+    for draft in drafts.values():
+        if draft.base in names:
+            _call(draft, f"{draft.side} {names[draft.base]}")
+
+
+def _call(draft: _Draft, name: str) -> None:
+    """Another preferred name; the one before stays a synonym."""
+    draft.synonyms.add(draft.name)
+    draft.name = name
 
 
 def _sided(drafts: Mapping[str, _Draft]) -> dict[tuple[str, str], str]:
@@ -205,8 +228,22 @@ def _add_sides(drafts: dict[str, _Draft], paired: Iterable[str]) -> None:
                 _side(drafts, sided, base, side)
 
 
-def _add_sat(drafts: dict[str, _Draft], rows: list[dict[str, str]]) -> None:
-    """Gives every SAT class its term: Uberon's, a side of Uberon's, or one of our own."""
+def _lift_sides(drafts: dict[str, _Draft]) -> None:
+    """A part of a side is a part of the whole's same side: the left precentral gyrus of the left frontal lobe."""
+    sided = _sided(drafts)
+    for key, draft in drafts.items():
+        if not draft.side or key.startswith("UBERON:") and "/" not in key:
+            continue  # Uberon relates its own sides itself
+        relations = {**(drafts[draft.base].relations if draft.base else {}), **draft.relations}
+        for other, kind in relations.items():
+            same = sided.get((other, draft.side))
+            if same and kind in UPWARD and same != key and other != draft.base:
+                draft.relations.pop(other, None)
+                draft.relations[same] = kind
+
+
+def _add_sat(drafts: dict[str, _Draft], rows: list[dict[str, str]]) -> dict[str, str]:
+    """Gives every SAT class its term: Uberon's, a side of Uberon's, or one of our own; returns their ids by class."""
     drafts[LESION] = _Draft("lesion")
     keys = {"lesion": LESION}
     sided = _sided(drafts)
@@ -226,18 +263,13 @@ def _add_sat(drafts: dict[str, _Draft], rows: list[dict[str, str]]) -> None:
             key = base
         keys[row["term"]] = key
         draft = drafts[key]
-        draft.synonyms.add(draft.name)
-        draft.name = row["name"] or row["term"]
+        if row["parents"] and base:  # better than Uberon's
+            draft.relations = {other: kind for other, kind in draft.relations.items() if kind not in UPWARD}
+        _call(draft, row["name"] or row["term"])
         draft.prompts.append(row["term"])
         draft.synonyms.add(row["term"])
     for row in rows:
-        for relation in filter(None, row["parents"].split(";")):
-            kind = next(kind for kind in KINDS if relation.strip().startswith(f"{kind} "))
-            name = relation.strip()[len(kind) + 1 :]
-            other = keys.get(name, name)
-            if other not in drafts:
-                raise InputError(f'terms.csv: "{row["term"]}" is {kind} {name}, which is not in the tree.')
-            drafts[keys[row["term"]]].relations[other] = kind
+        _relate(drafts, keys, keys[row["term"]], row["parents"])
     # the two sides of what Uberon lacks altogether know each other by the structure's name
     for key, draft in list(drafts.items()):
         if key.startswith("SAT:") and draft.side and not draft.base:
@@ -247,6 +279,28 @@ def _add_sat(drafts: dict[str, _Draft], rows: list[dict[str, str]]) -> None:
                 drafts[base] = _Draft(unsided, relations=dict(_common_relations(drafts, draft, unsided)))
             draft.base = base
             draft.relations[base] = IS_A
+    return keys
+
+
+def _add_own(drafts: dict[str, _Draft], keys: Mapping[str, str], rows: list[dict[str, str]]) -> list[str]:
+    """Adds what neither Uberon nor SAT has; returns the ids of the paired ones."""
+    keys = {**keys, **{row["name"]: f"SAT:{_slug(row['name'])}" for row in rows}}
+    for row in rows:
+        drafts[keys[row["name"]]] = _Draft(row["name"], set(filter(None, row["synonyms"].split(";"))))
+    for row in rows:
+        _relate(drafts, keys, keys[row["name"]], row["parents"])
+    return [keys[row["name"]] for row in rows if row["paired"] == "1"]
+
+
+def _relate(drafts: Mapping[str, _Draft], keys: Mapping[str, str], key: str, relations: str) -> None:
+    """Adds relations written as "part of liver;is a UBERON:0000123"."""
+    for relation in filter(None, map(str.strip, relations.split(";"))):
+        kind = next((kind for kind in KINDS if relation.startswith(f"{kind} ")), "")
+        name = relation[len(kind) + 1 :]
+        other = keys.get(name, name)
+        if not kind or other not in drafts:
+            raise InputError(f'A table says that {drafts[key].name} is "{relation}", which is not in the tree.')
+        drafts[key].relations[other] = kind
 
 
 def _common_relations(drafts: Mapping[str, _Draft], draft: _Draft, unsided: str) -> Iterable[tuple[str, str]]:
@@ -267,51 +321,53 @@ def _add_names(drafts: Mapping[str, _Draft], rows: Iterable[tuple[str, str]]) ->
         drafts[key].synonyms.add(name)
 
 
-def _group(drafts: Mapping[str, _Draft], source: Mapping[str, SourceTerm]) -> None:
-    """Regions and systems by Uberon's ancestors; our own terms are where their parents are."""
+def _group(drafts: Mapping[str, _Draft], source: Mapping[str, SourceTerm], classes: list[dict[str, str]]) -> None:
+    """Regions and systems: by Uberon's ancestors, by SAT's classes, by the name; of our own terms, by their parents.
+
+    SAT's data sets count as weight.
+    """
     above = ancestors(source)
+    keys = {prompt: key for key, draft in drafts.items() for prompt in draft.prompts}
     for key, draft in drafts.items():
         if key in source:
             draft.groups = {group.id for group in (*REGIONS, *SYSTEMS) if group.holds(key, above[key])}
-    for key, draft in drafts.items():
-        if key not in source:
-            draft.groups = _inherited(drafts, key)
-
-
-def _inherited(drafts: Mapping[str, _Draft], key: str) -> set[str]:
-    if key == LESION:
-        return {LESIONS}
-    draft = drafts[key]
-    if draft.groups:
-        return set(draft.groups)
-    parents = {other: kind for other, kind in draft.relations.items() if kind in UPWARD or kind == CONTAINS}
-    groups = {group for other in parents for group in _inherited(drafts, other)}
-    if LESIONS in groups:  # where it is located, but not of that system
-        groups = {group for group in groups if group.startswith(REGION)} | {LESIONS}
-    return groups
-
-
-def _add_sat_facts(drafts: Mapping[str, _Draft], rows: list[dict[str, str]]) -> None:
-    """SAT's regions, where Uberon says none, and the number of data sets as weight."""
-    keys = {prompt: key for key, draft in drafts.items() for prompt in draft.prompts}
-    regions: dict[str, set[str]] = {}
-    for row in rows:
+    for row in classes:
         draft = drafts[keys[row["term"]]]
         draft.weight += int(row["datasets"])
         named = {f"region:{region.replace(' ', '-')}" for region in row["regions"].split(";")} - {WHOLE_BODY}
-        for key in (keys[row["term"]], draft.base):
-            if key:
-                regions.setdefault(key, set()).update(named)
-    for key, named in regions.items():
-        drafts[key].groups |= named
+        for placed in filter(None, (draft, drafts.get(draft.base))):
+            placed.groups |= named
+    for key, draft in drafts.items():
+        if key in source and not _has(draft.groups, REGION):
+            draft.groups |= {group.id for group in REGIONS if group.tells(draft.name)}
+    found: dict[str, set[str]] = {}
+    for key, draft in drafts.items():
+        draft.groups |= _inherited(drafts, source, key, found)
     for draft in drafts.values():
         if draft.base:
             draft.groups |= drafts[draft.base].groups
-        kinds = {group.partition(":")[0] for group in draft.groups}
-        if REGION not in kinds:
-            draft.groups |= {group.id for group in REGIONS if group.tells(draft.name)}
-            kinds = {group.partition(":")[0] for group in draft.groups}
-        draft.groups |= ({WHOLE_BODY} if REGION not in kinds else set()) | ({OTHER} if SYSTEM not in kinds else set())
+        draft.groups |= {fallback for kind, fallback in _FALLBACKS.items() if not _has(draft.groups, kind)}
+
+
+def _has(groups: Iterable[str], kind: str) -> bool:
+    return any(group.startswith(kind) for group in groups)
+
+
+def _inherited(drafts: Mapping[str, _Draft], source: Container[str], key: str, found: dict[str, set[str]]) -> set[str]:
+    """The groups of a term of our own by its parents; those of Uberon's are told already."""
+    if key in source:
+        return drafts[key].groups
+    if key == LESION:
+        return {LESIONS}
+    if key not in found:
+        found[key] = set()
+        draft = drafts[key]
+        parents = [other for other, kind in draft.relations.items() if kind in UPWARD or kind == CONTAINS]
+        groups = {group for other in parents for group in _inherited(drafts, source, other, found)} | draft.groups
+        if LESIONS in groups:  # where it is located, but not of that system
+            groups = {group for group in groups if group.startswith(REGION)} | {LESIONS}
+        found[key] = groups
+    return found[key]
 
 
 def _weigh(drafts: Mapping[str, _Draft], coded: Collection[str]) -> None:

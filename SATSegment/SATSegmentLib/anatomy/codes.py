@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import colorsys
 import csv
+import re
 from dataclasses import astuple, dataclass, replace
 from functools import cache
 from hashlib import blake2b
 
 from ..resources import resource
+from .groups import LESIONS
+from .relations import LOCATED_IN
+from .search import term_index
 from .tree import KnowledgeTree, Term, knowledge_tree
+from .words import split
 
 Color = tuple[int, int, int]
 
@@ -48,11 +53,12 @@ class CodedEntry:
 
 _TISSUE = Code("SCT", "85756007", "Tissue")  # category and type that 3D Slicer gives a new segment
 _ANATOMY = Code("SCT", "123037004", "Anatomical Structure")
+_LESION = Code("SCT", "49755003", "Morphologically Altered Structure")
 _CATEGORIES = {
     category.value: category
     for category in (
         _ANATOMY,
-        Code("SCT", "49755003", "Morphologically Altered Structure"),  # lesions
+        _LESION,
         Code("SCT", "91720002", "Body Substance"),
         _TISSUE,
     )
@@ -66,6 +72,9 @@ _SATURATION = 0.5
 _GOLDEN = 0.618034  # spreads any number of siblings
 _HUES_OF_KIN = 0.24  # how much of the circle the parts and kinds of one structure share
 
+_SIDE_WORD = re.compile(r"\b(left|right)\b")
+_LONGEST_MEANING = 64  # characters of DICOM's LO
+
 _TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 
@@ -73,15 +82,15 @@ _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 def coded_entry(term: str | Term) -> CodedEntry:
     """The code and colour of a term, or of what the knowledge tree knows by a name, whatever its case and spacing.
 
-    What is unknown is "Tissue", like a new segment in 3D Slicer, with the side it begins with and a colour
-    that is always the same for it.
+    What has no code of its own is "Tissue" in the region of the nearest whole that has; what is unknown is
+    "Tissue", like a new segment in 3D Slicer, with the side it begins with and a colour that is always the same for it.
     """
     if isinstance(term, str):
         name = " ".join(term.lower().split())
         if name in _classes():
             return _classes()[name]
         tree = knowledge_tree()
-        known = tree.named(name)
+        known = tree.named(name) or _called(name)
         if known is None:
             return _unknown(name)
         term = known
@@ -95,6 +104,17 @@ def terminology_string(entry: CodedEntry) -> str:
     return "~".join((_TYPE_CONTEXT, *kind, _REGION_CONTEXT, *place))
 
 
+def _called(name: str) -> Term | None:
+    """The term that has this name among its synonyms, if it is one only."""
+    words, side = split(name)
+    found = {}
+    for term, said in term_index().exact(words):
+        sided = term if said == side else knowledge_tree().side_of(term.id, side) if not said else None
+        if sided:
+            found[sided.id] = sided
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 def _written(code: Code | None) -> str:
     return "^".join(astuple(code)) if code else "^^"
 
@@ -103,15 +123,38 @@ def _of_term(tree: KnowledgeTree, term: Term) -> CodedEntry:
     for prompt in term.prompts:
         if prompt in _classes():
             return _classes()[prompt]
-    if term.side and term.base:
+    if term.side and term.base and LESIONS not in term.groups:
         whole = _of_term(tree, tree[term.base])
         return replace(whole, modifier=_SIDES[term.side], color=_side_color(whole.color, term.side))
+    if LESIONS in term.groups:
+        return _of_lesion(tree, term)
     color = _color(tree, term)
     if row := _others().get(term.id):
         return CodedEntry(_CATEGORIES[row["category"]], Code("SCT", row["type"], row["type_meaning"]), None, color)
     if term.id.startswith("UBERON:"):
-        return CodedEntry(_ANATOMY, Code("UBERON", term.id, term.name), _SIDES.get(term.side), color)
-    return CodedEntry(_TISSUE, _TISSUE, _SIDES.get(term.side), color)
+        return CodedEntry(_ANATOMY, _uberon(term.id, term.name), _SIDES.get(term.side), color)
+    wholes = (_of_term(tree, above).type for above in tree.ancestors(term.id) if above.id.startswith("UBERON:"))
+    region = next((code for code in wholes if code.scheme == "SCT" and code != _TISSUE), None)
+    return CodedEntry(_TISSUE, _TISSUE, _SIDES.get(term.side), color, region)
+
+
+def _of_lesion(tree: KnowledgeTree, term: Term) -> CodedEntry:
+    """The type of the nearest coded kind, and the organ it is located in as region."""
+    color = _side_color(_color(tree, tree[term.base]), term.side) if term.base else _color(tree, term)
+    kinds = (
+        _classes()[prompt] for above in tree.ancestors(term.id) for prompt in above.prompts if prompt in _classes()
+    )
+    kind = next((entry.type for entry in kinds if entry.category == _LESION and entry.type != _TISSUE), _LESION)
+    places = [parent for kind_of, parent in tree.parents(term.id) if kind_of == LOCATED_IN]
+    where = _of_term(tree, places[0]) if places else None
+    if where is None or where.type.scheme != "SCT" or where.type == _TISSUE:
+        return CodedEntry(_LESION, kind, None, color)
+    return CodedEntry(_LESION, kind, None, color, where.type, _SIDES.get(term.side) or where.modifier)
+
+
+def _uberon(key: str, name: str) -> Code:
+    """Uberon's code, its meaning without the side, which is the modifier's, and no longer than DICOM allows."""
+    return Code("UBERON", key, " ".join(_SIDE_WORD.sub("", name).split())[:_LONGEST_MEANING].rstrip())
 
 
 def _color(tree: KnowledgeTree, term: Term) -> Color:
@@ -159,7 +202,7 @@ def _entry(row: dict[str, str]) -> CodedEntry:
     if row["type"]:
         kind = Code("SCT", row["type"], row["type_meaning"])
     elif row["uberon"]:
-        kind = Code("UBERON", row["uberon"], row["name"] or row["term"])
+        kind = _uberon(row["uberon"], row["name"] or row["term"])
     else:
         kind = _TISSUE
     category = _ANATOMY if kind.scheme == "UBERON" else _CATEGORIES[row["category"]]

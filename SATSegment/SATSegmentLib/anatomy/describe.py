@@ -59,7 +59,7 @@ def composed(tree: KnowledgeTree, term: Term) -> str:
         clauses.append(f"belongs to {_listed(of[WITHIN])}")
     if not clauses:
         clauses.append(f"listed under {_listed(systems, '')}")
-    if parts := [part.name for part in tree.contains(term.id) if not part.side]:
+    if parts := [part.name for part in tree.contains(term.id) if part.side == term.side]:
         clauses.append(f"has {_listed(parts)}")
     if near := [other.name for other in tree.adjacent(term.id)]:
         clauses.append(f"next to {_listed(near)}")

@@ -65,7 +65,7 @@ _AIRWAY_OF_THE_NECK = "0000033 0000974 0001737 0006562 0000004"  # head, neck, l
 
 # Starts of words, "." for a space.
 _BRAIN = (
-    "cerebr cerebell choroidal circle basilar communicating midbrain mesencephal pons pontine thalam "
+    "cerebr cerebell choroidal circle basilar communicating.artery midbrain mesencephal pons pontine thalam "
     "calcarine hypophys hypothalam trigeminothalamic corticobulb bulbocerebell rubro olfactory arbor "
     "interthalamic suprasellar glymphatic periventricular choroid"
 )
@@ -82,12 +82,13 @@ _HEAD_AND_NECK = (
 _THORAX = (
     "thorac intercostal bronch azygos hemiazygos phren musculo-phrenic mammar nipple areola lactifer "
     "pulmon costal sternocostal costo pericard paracardial cardiac thymic intermammary inframammary "
-    "chest xiphi manubri mediastin esophag infraclav interchondral ligamentum.arteriosum subcost great"
+    "chest xiphi manubri mediastin esophag infraclav interchondral ligamentum.arteriosum subcost great.vessel"
 )
 _ABDOMEN = (
     "gastr hepat splenic colic pancrea mesenteric suprarenal renal celiac jejun ileal ileocolic "
-    "epigastric lumbar periton umbilic psoas abdom duoden choledoch appendix appendicular.artery cystic sigmoid portal "
-    "lesser.sac epiploic enteric paracolic retroperiton visceral ductus.venosus paraaortic phrenic venosum"
+    "epigastric lumbar periton umbilic psoas abdom duoden choledoch appendix appendicular.artery cystic "
+    "sigmoid.artery sigmoid.vein sigmoid.colon portal lesser.sac "
+    "epiploic enteric paracolic retroperiton visceral ductus.venosus paraaortic phrenic venosum"
 )
 _PELVIS = (
     "iliac pelvi vesical perine anal anus perianal rectal penis penile clitor vulva uterine uterus ovar "
@@ -101,8 +102,8 @@ _SPINE = (
     "ventral.root ventral.nerve paraspinal annular.epiphysis costovertebral lumbosacral"
 )
 _UPPER_LIMB = (
-    "brachi humer radial ulnar axill subscapul suprascapul scapul deltoid teres manus carpal metacarp hand "
-    "forearm biceps.brachii triceps thoracodorsal latissimus serratus trapezius subclavian "
+    "brachial brachii humer radial ulnar axill subscapul suprascapul scapul deltoid teres manus carpal metacarp hand "
+    "forearm biceps.brachii triceps thoracodorsal latissimus serratus.anterior trapezius subclavian "
     "musculocutaneous median.nerve shoulder"
 )
 _LOWER_LIMB = (
@@ -117,6 +118,7 @@ REGIONS = (
         "Head and neck",
         "0000033 0000974 0007811 0001091 0000970 0000019 0001690 0001723 0001737 0006562 0000004 0002046",
         "0000955 0005282 0010743",
+        alone="0001535",
         words=_HEAD_AND_NECK,
     ),
     _group(
@@ -134,14 +136,14 @@ REGIONS = (
         "0000916 0003684 0002423 0001008 0002358 0002095 0000945 0000160 0001264 0002106 0001516 0001072 0001639 "
         "0002107 0002110 0002369 0001103 0005616 0006635 0003688",
         "0002355 0001052 0001255",
-        alone="0000947",
+        alone="0000947 0007650",
         words=_ABDOMEN,
     ),
     _group(
         "region:pelvis",
         "Pelvis",
         "0002355 0008203 0001270 0000990 0002356 0001271 0001255 0001052 0005609 0005610 0001191",
-        "0008784",
+        "0008784 0000007",
         words=_PELVIS,
     ),
     _group("region:spine", "Spine", "0001130 0002412 0002240 0001066 0003292", words=_SPINE),

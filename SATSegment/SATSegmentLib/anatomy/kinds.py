@@ -35,6 +35,14 @@ _PARTS = frozenset(
         "adventitia valve tendon belly capsule hilum parenchyma area region"
     ).split()
 )
+_SINGLE = frozenset(("nerve", "artery", "vein", "aorta"))  # "lingual nerve" is one nerve, no class of them
+_PREPOSITIONS = frozenset(("in", "of", "for", "to", "from", "on", "with", "the"))
+_POSITIONS = frozenset(
+    (
+        "middle inner internal outer external upper lower anterior posterior medial lateral superior inferior proximal "
+        "distal ascending descending ventral dorsal"
+    ).split()
+)
 _WHOLE = re.compile(
     r"\b(system|region|skeleton|musculature|vasculature|body|head|neck|face|abdomen|thorax|trunk|limb|tract|cavity|"
     r"complex|column|apparatus|hemisphere)$|^(subdivision of|pair of) "
@@ -59,14 +67,18 @@ def kind_of(child: SourceTerm, parent: SourceTerm) -> str:
     own = _plain(child.name)
     definition = _SIDE.sub("", child.definition.lower())
     for name in names:
-        if re.search(rf"\bpart of (a|an|the|each)?\s*{re.escape(name)}\b", definition):
+        if any(
+            f"part of {article}{name}" in definition for article in ("", "a ", "an ", "the ", "each ")
+        ) and re.search(rf"part of (a |an |the |each )?{re.escape(name)}\b", definition):
             return PART_OF
     for name in names:
         if own.endswith((f" of {name}", f" of the {name}")):
             return PART_OF
     for name in names:
-        if own == name or own.endswith(f" {name}"):
+        if own == name:
             return IS_A
+        if own.endswith(f" {name}"):
+            return WITHIN if _placed(own.removesuffix(name).split(), name) else IS_A
         if name.partition(" of ")[2] and own.startswith(name.partition(" of ")[0] + " of "):
             return IS_A
     if _CLASS.search(parent.name):
@@ -80,11 +92,16 @@ def kind_of(child: SourceTerm, parent: SourceTerm) -> str:
         ):
             return IS_A
     kind = _head(_plain(parent.name))
-    if _head(own) == kind or (kind in _CLASSES and _head(own) not in _PARTS):
+    if (_head(own) == kind and kind not in _SINGLE) or (kind in _CLASSES and _head(own) not in (*_PARTS, *_SINGLE)):
         return IS_A  # "femoral artery", an "artery of lower limb"; "femur", a "bone of hip region"
     if _WHOLE.search(parent.name):
         return PART_OF
     return WITHIN
+
+
+def _placed(before: list[str], name: str) -> bool:
+    """Whether the words before a name make it a place in it ("cartilage in tibia") or a part of it ("middle ear")."""
+    return before[-1] in _PREPOSITIONS or (len(before) == 1 and before[0] in _POSITIONS and _head(name) not in _CLASSES)
 
 
 def _head(name: str) -> str:

@@ -9,6 +9,7 @@ Uberon covers all animals, their embryos and their tissues. A term is left out f
   of the cortex. The layers of a wall (mucosa, submucosa, muscle layer, serosa) stay.
 * "upper level": classes that order the ontology ("organ", "lateral structure", "manual digit 1 plus metapodial
   segment"). What is below them is to be attached to what is above them.
+* "duplicate": a second term for what another one is, such as "head of radius of radius".
 * "substance or stage": secretions and stages of life. Fluids that scans show, such as cerebrospinal fluid, stay.
 
 Rules catch most of them: terms below which everything is left out, words in the name, animals named by the
@@ -34,8 +35,15 @@ from ..resources import resource
 from .sources import SourceTerm, ancestors
 
 NOT_HUMAN, EMBRYONIC, TISSUE = "not human", "embryonic", "cells and tissue"
-UPPER_LEVEL, SUBSTANCE = "upper level", "substance or stage"
-REASONS = (SUBSTANCE, NOT_HUMAN, EMBRYONIC, TISSUE, UPPER_LEVEL)  # the first whose rules catch a term is given
+UPPER_LEVEL, SUBSTANCE, DUPLICATE = "upper level", "substance or stage", "duplicate"
+REASONS = (
+    SUBSTANCE,
+    NOT_HUMAN,
+    EMBRYONIC,
+    TISSUE,
+    UPPER_LEVEL,
+    DUPLICATE,
+)  # the first whose rules catch a term is given
 STAYS = "stays"
 
 

@@ -10,10 +10,11 @@ from functools import cache
 from heapq import nsmallest
 from typing import NamedTuple
 
-from .groups import GROUPS, REGIONS, Group
+from ..errors import InputError
+from .groups import REGIONS, Group
 from .tree import KnowledgeTree, Term, knowledge_tree
 from .vocabulary import Vocabulary
-from .words import meant, normal, split, started
+from .words import Words, meant, normal, split, started
 
 TERM, GROUP, TRAINED_TEXT, FREE_TEXT = "term", "group", "trained text", "free text"
 
@@ -28,6 +29,7 @@ _TRAINED, _TRAINED_ELSEWHERE = 14.0, 6.0
 _FREQUENT = 12.0
 _MEANT = -8.0  # "hepatic mass" for "liver tumor"
 _WORD_TOO_MANY = -35.0
+_MOST_WORDS = 12  # of a query; a whole report is no query
 _FEW = 3  # with fewer results typing errors are looked for
 _MANY = 400  # candidates weighed fully; the others are rarer
 
@@ -100,25 +102,37 @@ class TermIndex:
             limit: At most so many.
 
         Returns:
-            Terms once each; last the query itself as free text, unless a name is exactly it.
+            Terms once each; last the query itself as free text, unless a name has just its words (beyond `limit` if
+            that is 1).
+
+        Raises:
+            InputError: `limit` is less than 1.
         """
-        asked = split(query)
+        if limit < 1:
+            raise InputError("A search gives at least one result.")
+        if not query.strip():
+            return [Hit(GROUP, group.name, group=group) for group in REGIONS][:limit]
+        free = Hit(FREE_TEXT, " ".join(query.lower().split()))
+        words, side = split(query)
+        asked = Words(words[:_MOST_WORDS], side)
         if not asked.words:
-            return [Hit(GROUP, group.name, group=group) for group in REGIONS][:limit] if not query.strip() else []
+            return [free]
         best: dict[str, tuple[float, _Entry, Term]] = {}
         for score, entry, term in self._scored(asked, vocabulary, modality):
-            if term.id not in best or score > best[term.id][0]:
+            better = best.get(term.id)
+            # of two names as good, the one that says the side itself tells why
+            if not better or (score, entry.side == asked.side) > (better[0], better[1].side == asked.side):
                 best[term.id] = (score, entry, term)
         ranked = sorted(best.values(), key=lambda found: (-found[0], len(found[2].name), found[2].name))
         hits = [self._hit(*found, vocabulary) for found in ranked[:limit]]
         if vocabulary:
             hits += _unknown(asked.words, vocabulary)
             hits = sorted(hits, key=lambda hit: -hit.score)[:limit]
-        exact = any(query.strip().lower() in (hit.name.lower(), hit.matched.lower()) for hit in hits[:1])
-        return hits if exact else [*hits[: limit - 1], Hit(FREE_TEXT, " ".join(query.lower().split()))]
+        exact = bool(ranked) and sorted(ranked[0][1].words) == sorted(asked.words)
+        return hits if exact else [*hits[: max(1, limit - 1)], free]
 
-    def meant(self, text: str, vocabulary: Vocabulary, modality: str) -> Term | None:
-        """The term trained for a modality that `text` names exactly, by whatever name; None where there is none."""
+    def meant(self, text: str, vocabulary: Vocabulary, modality: str) -> list[Term]:
+        """The terms trained for a modality that `text` names exactly, by whatever name, the likeliest first."""
         words, side = split(text)
         found = {}
         for term, said in self.exact(words):
@@ -130,7 +144,7 @@ class TermIndex:
                 and modality in vocabulary.modalities(sided)
             ):
                 found[sided.id] = sided
-        return max(found.values(), key=lambda term: term.weight, default=None)
+        return sorted(found.values(), key=lambda term: (-term.weight, len(term.name), term.name))
 
     def exact(self, words: tuple[str, ...]) -> Iterator[tuple[Term, str]]:
         """The terms one of whose names is these words (`words.split`), with the side the name says."""
@@ -298,6 +312,3 @@ def _unknown(words: tuple[str, ...], vocabulary: Vocabulary) -> Iterator[Hit]:
         if all(any(mine.startswith(word) for mine in own) for word in words):
             score = (_EXACT if own == words else _PREFIX) + _TRAINED
             yield Hit(TRAINED_TEXT, name, trained=modalities, score=score)
-
-
-__all__ = ["FREE_TEXT", "GROUP", "GROUPS", "TERM", "TRAINED_TEXT", "Hit", "TermIndex", "term_index"]

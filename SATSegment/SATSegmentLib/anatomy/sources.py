@@ -1,12 +1,13 @@
 """Reads Uberon: as the PyPI package `cellxgene-ontology-guide` ships it, or a full OBO or OBO Graph file.
 
 The package has names, synonyms, definitions and parents, but not whether a parent is the kind a term is or
-the whole it is part of; the files that https://uberon.github.io offers have typed relations and cross-references.
+the whole it is part of; the files that https://uberon.github.io offers have typed relations.
 Needed to build the tree and to show definitions, never to use it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from .relations import ADJACENT, IS_A, PART_OF, WITHIN
 
 _OBO_RELATIONS = {"part_of": PART_OF, "BFO:0000050": PART_OF, "adjacent_to": ADJACENT, "RO:0002220": ADJACENT}
 _PREFIX = "UBERON:"
+_ID = re.compile(r"UBERON:\d+")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class SourceTerm:
         synonyms: Others.
         definition: A sentence, or empty.
         relations: (kind, id of the other term) in the source's order.
-        xrefs: The same structure elsewhere, such as "FMA:7203".
     """
 
     id: str
@@ -36,7 +37,6 @@ class SourceTerm:
     synonyms: tuple[str, ...] = ()
     definition: str = ""
     relations: tuple[tuple[str, str], ...] = ()
-    xrefs: tuple[str, ...] = ()
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def read_obo(path: Path) -> dict[str, SourceTerm]:
 
 
 def _wanted(term) -> bool:
-    return term.id.startswith(_PREFIX) and not term.obsolete and bool(term.name)
+    return _ID.fullmatch(term.id) is not None and not term.obsolete and bool(term.name)
 
 
 def _from_pronto(term) -> SourceTerm:
@@ -113,7 +113,6 @@ def _from_pronto(term) -> SourceTerm:
         tuple(sorted({_plain(synonym.description) for synonym in term.synonyms})),
         str(term.definition or ""),
         tuple(sorted(relation for relation in relations if relation[1].startswith(_PREFIX))),
-        tuple(sorted(xref.id for xref in term.xrefs)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
@@ -101,7 +102,7 @@ class KnowledgeTree:
 
     def named(self, name: str) -> Term | None:
         """The term with this id, SAT class name or preferred name, whatever the case; synonyms are the search's."""
-        return self._terms.get(name) or self._by_name.get(" ".join(name.lower().split()))
+        return self._by_name.get(" ".join(name.lower().split()))
 
     def parents(self, key: str) -> list[tuple[str, Term]]:
         """The next broader terms: (kind of relation, term)."""
@@ -188,7 +189,8 @@ class KnowledgeTree:
 
     def check(self) -> list[str]:
         """What is wrong with the tree, a sentence each; empty when it is sound."""
-        problems = []
+        names = Counter(term.name.lower() for term in self)
+        problems = [f'{count} terms are called "{name}".' for name, count in names.items() if count > 1]
         for term in self:
             for kind, other in term.relations:
                 if kind not in KINDS or other not in self._terms:
@@ -222,7 +224,7 @@ class KnowledgeTree:
     @cached_property
     def _by_name(self) -> dict[str, Term]:
         names: dict[str, Term] = {}
-        for pick in (lambda term: term.prompts, lambda term: (term.name,)):
+        for pick in (lambda term: (term.id,), lambda term: term.prompts, lambda term: (term.name,)):
             for term in sorted(self, key=lambda term: -term.weight):
                 for name in pick(term):
                     names.setdefault(name.lower(), term)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W_]+")
-_SMALL = frozenset("a an and of the to in at for with de du des la le les el los der die das des".split())
+_SMALL = frozenset("a an and of the to in at for with de du des".split())
 
 # Sides as they are written in reports and in the languages of the names; L and R only beside other words.
 _SIDES = {
@@ -20,6 +20,9 @@ _SIDES = {
     **dict.fromkeys(("右", "右侧", "오른쪽", "우측", "우"), "right"),
 }
 _LETTERS = ("l", "r")
+# Sides written on to the name. In Korean only where a word for "side" is: 좌 and 우 also begin other words.
+_GLUED_SIDE = re.compile(r"(左侧|右侧|좌측|우측|왼쪽|오른쪽|左|右)(.+)")
+_ELISION = re.compile(r"\b[ld]['’](?=\w)")  # "l'aorte" has no left
 _NUMBERS = {
     word: str(number)
     for number, words in enumerate(
@@ -31,7 +34,7 @@ _NUMBERS = {
     for word in words.split()
 }
 # One-letter numerals are numbers only beside such a word: "segment V", but "V" for nothing else.
-_NUMERALS = {"i": "1", "v": "5", "x": "10"}
+NUMERALS = {"i": "1", "v": "5", "x": "10"}
 _NUMBERED = frozenset("segment seg lobule nerve cn layer zone rib costa digit cranial couinaud nervus lobulus".split())
 _LEVELS = frozenset("ctlsd")  # "L 3" is L3
 
@@ -52,7 +55,7 @@ _MEANS = {
     "cerebellar": "cerebellum", "nodal": "node", "vesical": "bladder", "thymic": "thymus", "duodenal": "duodenum",
     "mass": "tumor", "lesion": "tumor", "cancer": "tumor", "carcinoma": "tumor", "neoplasm": "tumor",
     "malignancy": "tumor", "metastasis": "tumor", "adenocarcinoma": "tumor", "fibrosis": "scar", "bleed": "hemorrhage",
-    "bleeding": "hemorrhage", "hematoma": "hemorrhage", "infarct": "stroke", "infarction": "stroke",
+    "bleeding": "hemorrhage", "hematoma": "hemorrhage",
 }  # fmt: skip
 
 _IRREGULAR = {
@@ -73,7 +76,7 @@ _IRREGULAR = {
 _KEPT = ("ss", "us", "is")  # endings that no plural has: pelvis, hippocampus
 
 
-_SPECIAL = _SMALL | _SIDES.keys() | _NUMERALS.keys() | _LEVELS | _ENGLISH.keys()
+_SPECIAL = _SMALL | _SIDES.keys() | NUMERALS.keys() | _LEVELS | _ENGLISH.keys()
 
 
 class Words(NamedTuple):
@@ -99,9 +102,9 @@ def split(text: str) -> Words:
             place += 2
             continue
         place += 1
-        if len(token) > 1 and token[0] in "左右" and token not in _SIDES:
-            sides.add(_SIDES[token[0]])
-            token = token[1:]
+        if not token.isascii() and (glued := _GLUED_SIDE.match(token)):
+            sides.add(_SIDES[glued[1]])
+            token = glued[2]
         if token in _ENGLISH and not following and words and words[-1] not in _NUMBERED:
             words.append(_ENGLISH[token])
             continue
@@ -110,12 +113,12 @@ def split(text: str) -> Words:
         if token in _SIDES and (token not in _LETTERS or len(tokens) > 1):
             sides.add(_SIDES[token])
             continue
-        if token in _NUMERALS and (following in _NUMBERED or (words and words[-1] in _NUMBERED)):
-            words.append(_NUMERALS[token])
+        if token in NUMERALS and (following in _NUMBERED or (words and words[-1] in _NUMBERED)):
+            words.append(NUMERALS[token])
             continue
         words.append(normal(token))
     if not words and not sides:
-        words = [normal(token) for token in tokens]  # "LA" is an atrium where it is all there is
+        words = [normal(token) for token in tokens]  # "AT" may be a name where it is all there is
     return Words(tuple(words), sides.pop() if len(sides) == 1 else "")
 
 
@@ -141,8 +144,8 @@ def normal(word: str) -> str:
     word = word.replace("oe", "e").replace("ae", "e")
     if word.endswith("our"):
         word = word[:-3] + "or"
-    elif word.endswith(("tre", "bre")):
-        word = word[:-2] + "er"
+    elif word.endswith(("entre", "ibre")):
+        word = word[:-2] + "er"  # centre, fibre; not the French "urètre"
     return word
 
 
@@ -160,11 +163,12 @@ def started(word: str) -> str:
 
 def _folded(text: str) -> str:
     """Lower case without accents; "Ammon's" is "ammon"."""
-    text = text.casefold()
+    text = _ELISION.sub("", text.casefold())
     if "." in text:
         text = _DOTTED.sub(lambda found: f"{_LATIN[found[1]]} ", text)
     if text.isascii():
         return text.replace("'s ", " ") if "'" in text else text
-    parts = unicodedata.normalize("NFKD", text.replace("’", "'"))
+    text = text.replace("’", "'").replace("œ", "oe").replace("æ", "ae")
+    parts = unicodedata.normalize("NFKD", text)
     plain = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
     return unicodedata.normalize("NFC", plain).replace("'s ", " ")

@@ -192,7 +192,7 @@ def test_an_unknown_term_is_tissue_with_its_side(term, modifier):
     assert (entry.category, entry.type, entry.modifier) == (TISSUE, TISSUE, modifier)
 
 
-@pytest.mark.parametrize("term", ["left", "leftover", "", "bright spot", "upper right lobe"])
+@pytest.mark.parametrize("term", ["left", "leftover", "", "bright spot", "upright spot"])
 def test_only_a_leading_side_of_something_is_a_side(term):
     assert coded_entry(term).modifier is None
 

@@ -7,6 +7,7 @@ import pytest
 from SATSegmentLib.anatomy.relations import WITHIN
 from SATSegmentLib.anatomy.scope import (
     ANCHORS,
+    DUPLICATE,
     EMBRYONIC,
     NOT_HUMAN,
     REASONS,
@@ -198,7 +199,7 @@ def test_the_table_is_sorted_and_says_what_rules_do_not(uberon):
     assert list(rows[0]) == ["id", "reason", "name"]
     keys = [row["id"] for row in rows]
     assert keys == sorted(set(keys))
-    assert {row["reason"] for row in rows} == {NOT_HUMAN, EMBRYONIC, TISSUE, UPPER_LEVEL, STAYS}
+    assert {row["reason"] for row in rows} == {NOT_HUMAN, EMBRYONIC, TISSUE, UPPER_LEVEL, DUPLICATE, STAYS}
     assert [row["id"] for row in rows if uberon[row["id"]].name != row["name"]] == []
     wrong = [
         row for row in rows if (row["reason"] == STAYS) != bool(caught_by_rule(uberon[row["id"]], above[row["id"]]))

@@ -31,8 +31,8 @@ ANATOMY, TISSUE, LESION = "123037004", "85756007", "49755003"
 LATERALITY = {"left": "7771000", "right": "24028007"}
 UBERON = re.compile(r"UBERON:\d{7}")
 
-# Their class of vertebrae, which Uberon does not say.
-ADDED_TO_UBERON = ("cervical vertebrae 1 (c1)", "cervical vertebrae 2 (c2)")
+# Their class of vertebrae, which Uberon does not say; and the lobe that Uberon puts into both others.
+ADDED_TO_UBERON = ("cervical vertebrae 1 (c1)", "cervical vertebrae 2 (c2)", "caudate lobe")
 RELATION = re.compile(r"(is a|part of|located in|contains) (\S.*)")
 ROOT = "lesion"  # of the lesions; the tree's own, not a class
 

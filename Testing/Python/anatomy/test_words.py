@@ -28,6 +28,8 @@ from SATSegmentLib.anatomy.words import meant, normal, split
         ("Ammon’s horn", "ammon horn"),
         ("lobe of the lung", "lobe lung"),
         ("Ménière", "meniere"),
+        ("œsophage", "oesophage"),
+        ("cœur", "coeur"),
     ],
 )
 def test_spellings_of_one_name_are_alike(one, other):
@@ -45,6 +47,9 @@ def test_spellings_of_one_name_are_alike(one, other):
         ("arteria carotis interna sinistra", ("arteria", "carotis", "interna"), "left"),
         ("rechte Niere", ("niere",), "right"),
         ("左肾", ("肾",), "left"),
+        ("左侧肾", ("肾",), "left"),
+        ("좌측신장", ("신장",), "left"),
+        ("l'aorte", ("aorte",), ""),
         ("왼쪽 신장", ("신장",), "left"),
         ("left and right kidney", ("kidney",), ""),
         ("l", ("l",), ""),
@@ -65,7 +70,7 @@ def test_a_singular_that_ends_like_a_plural_stays(word):
 def test_nothing_has_no_words():
     assert split("") == ((), "")
     assert split(" ,;- ") == ((), "")
-    assert split("LA") == (("la",), "")  # small words count where there are no others
+    assert split("of the") == (("of", "the"), "")  # small words count where there are no others
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_convert_writes_a_model_that_verifies(run, fails, published, tmp_path):
     code, out, err = run("models", "convert", "sat-nano", *convert_arguments(published, tmp_path / "full"))
     assert (code, err) == (DONE, "")
     assert re.fullmatch(rf"wrote {re.escape(str(tmp_path / 'full'))}, \d+ MB\n", out)
-    assert run("models", "verify", tmp_path / "full")[1] == "sat-nano: all 3 files are as they should be.\n"
+    assert run("models", "verify", tmp_path / "full")[1] == "sat-nano: all 4 files are as they should be.\n"
     assert run("models", "convert", "sat-nano", *convert_arguments(published, tmp_path / "half"), "--half")[0] == DONE
     full, half = ((tmp_path / name / NETWORK).stat().st_size for name in ("full", "half"))
     assert half < 0.6 * full

@@ -109,6 +109,7 @@ def test_existing_files_are_kept_unless_told_otherwise(result, chest_ct):
         (["CT", "--terms", "liver", "--modality", "x-ray"], '"x-ray" is no modality'),
         (["CT", "--terms", "liver", "--model", "sat-giant"], 'no model "sat-giant"; known are sat-tiny'),
         (["CT", "--terms", "liver", "--device", "cuda:77"], "not available"),
+        (["CT", "--terms", "right lung", "R lung"], "mean the same"),
         (["CT", "--terms", "liver", "--output", "a.txt"], "--output must end in .seg.nrrd"),
         (["CT", "--terms", "liver", "--overview", "nowhere/a.png"], "nowhere"),
         (
@@ -129,6 +130,24 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, chest_c
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["R lung", "Lunge, rechts"])
+def test_another_name_of_a_trained_term_gives_its_mask_and_code(result, chest_ct, tmp_path, capsys, name):
+    from SATSegmentLib.cli import main
+
+    _, report, _ = result
+    target = tmp_path / "a.seg.nrrd"
+    assert main(["segment", str(chest_ct), "--terms", name, "--output", str(target), "--json"]) == 0
+    captured = capsys.readouterr()
+    (row,) = json.loads(captured.out)["segments"]
+    assert row["name"] == name.lower()
+    assert row["voxels"] == next(other["voxels"] for other in report["segments"] if other["name"] == "right lung")
+    assert not row["free_text"]
+    assert f'"{name.lower()}" is asked for as "right lung"' in captured.err
+    (segment,) = slicerio.read_segmentation(str(target))["segments"]
+    assert segment["terminology"]["type"] == ["SCT", "39607008", "Lung"]
+    assert segment["terminology"]["typeModifier"][1] == "24028007"
+
+
 def test_a_model_that_is_not_installed_is_named_with_what_to_do(chest_ct, capsys):
     from SATSegmentLib.cli import main
 
@@ -140,9 +159,9 @@ def test_a_term_outside_the_vocabulary_is_free_text_and_said_so(chest_ct, capsys
     from SATSegmentLib.cli import main
 
     roi = ["--roi", "-60", "-60", "-200", "60", "60", "-100"]
-    assert main(["segment", str(chest_ct), "--terms", "Left  Lungs", *roi, "--json"]) == 0
+    assert main(["segment", str(chest_ct), "--terms", "Left  Lungish", *roi, "--json"]) == 0
     captured = capsys.readouterr()
-    assert '"left lungs" is free text' in captured.err
+    assert '"left lungish" is free text' in captured.err
     assert "left lung" in captured.err.partition("near are")[2]
     (row,) = json.loads(captured.out)["segments"]
     assert row["free_text"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The project's commands: `python3 dev.py demo`, `python3 dev.py test`, `python3 dev.py bench`.
+"""The project's commands: `python3 dev.py demo`, `python3 dev.py test`, `python3 dev.py panel`, `python3 dev.py bench`.
 
 Plain standard library. Makes `.venv` beside this file on first use, installs what is needed, runs. On a machine
 without an NVIDIA GPU the CPU build of PyTorch is taken.
@@ -24,6 +24,9 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed"
 
 TORCH = "torch==2.13.0"
+# What Qt needs to draw without a screen, on Debian and Ubuntu
+QT_LIBRARIES = ("libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "fonts-dejavu-core")
+DRAWS = "from PySide6 import QtGui; QtGui.QGuiApplication([]); assert QtGui.QFontDatabase.families()"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 SUPPORTED = ((3, 10), (3, 13))
 
@@ -36,6 +39,7 @@ def main() -> int:
     demo.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder for the results")
     commands.add_parser("test", help="lint and run the tests; arguments go to pytest, alone")
     commands.add_parser("bench", help="print ratios of time and memory; arguments name benchmarks")
+    commands.add_parser("panel", help="picture a module's panel: SATSegment --screenshot FILE [--state NAME]")
     options, arguments = parser.parse_known_args()
     if options.command == "demo" and arguments:
         parser.error(f"unknown arguments: {' '.join(arguments)}")
@@ -50,6 +54,9 @@ def main() -> int:
         install()
         if options.command == "demo":
             return run("Testing/demo.py", "--output", str(options.output.resolve()))
+        if options.command == "panel":
+            install_qt_libraries()
+            return run("Testing/panel.py", *arguments)
         if options.command == "bench":
             return run("Testing/Benchmarks/run.py", *arguments)
         return tests(arguments)
@@ -77,6 +84,20 @@ def install() -> None:
     pip("install", TORCH, *torch_index())
     pip("install", "--editable", ".[test]", TORCH)
     STAMP.write_text(wanted)
+
+
+def install_qt_libraries() -> None:
+    """Installs what Qt needs to draw without a screen, where apt may; else says so."""
+    command = [PYTHON, "-c", DRAWS]
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+        return
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        subprocess.run(["apt-get", "update"], check=True, **quiet)
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *QT_LIBRARIES], check=True, **quiet)
+        return
+    print(f"Qt cannot draw here; on Debian and Ubuntu: apt install {' '.join(QT_LIBRARIES)}", file=sys.stderr)
 
 
 def has_pip() -> bool:
@@ -117,6 +138,7 @@ def environment() -> dict[str, str]:
 
 def tests(arguments: list[str]) -> int:
     """Lints, then runs pytest; with arguments, pytest alone."""
+    install_qt_libraries()
     if not arguments:
         for check in (["check"], ["format", "--check"]):
             subprocess.run([PYTHON, "-m", "ruff", *check, "."], cwd=ROOT, check=True)

@@ -282,9 +282,9 @@ def _print_results(volume, model, predictor, rows, seconds, outputs) -> None:
 
 
 def _models_list(options: argparse.Namespace) -> None:
-    from .models import find_model, list_models
+    from .models import find_model
+    from .models.catalog import catalog
     from .models.folder import read_terms
-    from .models.registry import disk_use
 
     if options.terms:
         model = find_model(options.terms)
@@ -300,18 +300,7 @@ def _models_list(options: argparse.Namespace) -> None:
         if not terms and not options.json:
             print(f"{options.terms} carries no list of terms; any text can be asked.")
         return
-    rows = [
-        {
-            "name": model.name,
-            "title": model.title,
-            "state": "built in" if model.built_in else "installed" if model.installed else "not installed",
-            "modalities": list(model.modalities),
-            "megabytes": round(disk_use(model.folder) / 1e6, 1) if model.installed else None,
-            "download_megabytes": model.hub.download_mb if model.hub else None,
-            "note": model.note,
-        }
-        for model in list_models()
-    ]
+    rows = [{key: value for key, value in row.items() if key != "terms"} for row in catalog()]
     if options.json:
         print(json.dumps(rows, indent=2))
         return

@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import slicerio
 import torch
+from panel import panel
+from segments import segments
 from terms import terms
 
 from SATSegmentLib.imaging import Volume
@@ -131,7 +133,8 @@ def memory_of_100_classes() -> None:
     )
 
 
-BENCHMARKS = {function.__name__: function for function in (second_prompt, memory_of_100_classes, terms)}
+_ALL = (second_prompt, memory_of_100_classes, terms, segments, panel)
+BENCHMARKS = {function.__name__: function for function in _ALL}
 
 
 def main() -> int:

@@ -232,7 +232,7 @@ def _lift_sides(drafts: dict[str, _Draft]) -> None:
     """A part of a side is a part of the whole's same side: the left precentral gyrus of the left frontal lobe."""
     sided = _sided(drafts)
     for key, draft in drafts.items():
-        if not draft.side or key.startswith("UBERON:") and "/" not in key:
+        if not draft.side or (key.startswith("UBERON:") and "/" not in key):
             continue  # Uberon relates its own sides itself
         relations = {**(drafts[draft.base].relations if draft.base else {}), **draft.relations}
         for other, kind in relations.items():

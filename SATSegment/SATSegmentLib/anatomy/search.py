@@ -234,8 +234,11 @@ class TermIndex:
         while place < len(self._joined) and self._joined[place].startswith(joined):
             yield from ((found, 1.0) for found in self._whole[self._joined[place]])
             place += 1
-        from rapidfuzz import fuzz, process
-        from rapidfuzz.distance import OSA
+        try:
+            from rapidfuzz import fuzz, process
+            from rapidfuzz.distance import OSA
+        except ImportError:  # not yet installed in Slicer: names must be typed right
+            return
 
         readings: list[list[tuple[str, float]]] = []
         for word in words:

@@ -11,7 +11,6 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from ..errors import InputError
 from .mask import Box
@@ -46,6 +45,8 @@ class Grid:
     @classmethod
     def of(cls, volume: Volume, spacing: tuple[float, float, float], axis_codes: str = "RAS") -> Grid:
         """The whole grid of `volume` at `spacing`, uncropped."""
+        from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
         transform = ornt_transform(io_orientation(volume.affine), axcodes2ornt(axis_codes))
         source_axes = tuple(int(i) for i in np.argsort(transform[:, 0]))
         flips = tuple(bool(transform[axis, 1] < 0) for axis in source_axes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,6 +30,8 @@ _SUMS_BUDGET = 1 << 30
 _MOST_CLASSES = 64
 # Feature voxels turned to float32 at once for the dot product
 _DOT_VOXELS = 1 << 20
+# Images kept on the model's grid, so that going back to one of them starts at once
+_PREPARED_BUDGET = 1 << 30
 
 
 class PromptEncoder(Protocol):
@@ -62,9 +65,9 @@ class ClassResult:
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """The image set: its preprocessed part that windows cover, and where results are wanted."""
+    """An image on the model's grid: its part that windows cover, and where results are wanted."""
 
-    volume: Volume
+    modality: str
     array: np.ndarray
     grid: Grid
     box: Box
@@ -110,12 +113,29 @@ class Predictor:
         self._sums_on = self.device
         self._weight = gaussian_weight(model.config.window)
         self._image: _Image | None = None
+        self._prepared: OrderedDict[str, _Image] = OrderedDict()
 
     @property
     def grid(self) -> Grid:
         """The model's grid of the image set, cropped to where results are wanted."""
         image = self._require_image()
         return image.grid.cropped(image.region)
+
+    @property
+    def modality(self) -> str:
+        """Of the image set."""
+        return self._require_image().modality
+
+    @property
+    def windows(self) -> int:
+        """How many windows of the image set the network sees."""
+        image = self._require_image()
+        return len(image.windows) - len(image.skipped)
+
+    @property
+    def features_kept(self) -> bool:
+        """Whether all features of the image set are kept; if not, each `predict` encodes the rest anew."""
+        return not self._missing(self._require_image())
 
     def set_image(
         self,
@@ -125,11 +145,11 @@ class Predictor:
         skip_air: bool = False,
         progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> None:
-        """Preprocesses and encodes a volume; what is still kept of its features is not computed again.
+    ) -> str:
+        """Preprocesses and encodes a volume; what is still kept of either is not computed again.
 
         Args:
-            volume: What to segment.
+            volume: What to segment; not needed any more afterwards.
             roi: (R0, A0, S0, R1, A1, S1) in millimetres: only windows that this box needs are encoded, and
                 masks end at the box, seen on the model's grid (where an oblique volume's axes are
                 turned against the box, at the smallest box that holds it).
@@ -137,33 +157,54 @@ class Predictor:
             progress: See `Progress`.
             cancelled: Asked before each window.
 
+        Returns:
+            A key for `use_image`: the same for the same content, region and `skip_air`, whatever its name.
+
         Raises:
             InputError: The volume or the region cannot be used.
             OutOfMemoryError: Not even one window fits.
             Cancelled: `cancelled` said so; the image set before stays, and so do the windows done.
         """
-        array, grid = prepare(volume, self.model.config.spacing, self.model.config.axis_codes)
-        region = grid.crop if roi is None else grid.box_of_ras(tuple(roi))
-        box = grid.crop if roi is None else _grown(region, self.model.config.window, grid.crop)
-        inside = tuple(slice(a - c, b - c) for a, b, c in zip(*box, grid.crop[0], strict=True))
-        air = float(array.min())
-        array = np.ascontiguousarray(array[inside])
-        windows = layout(array.shape, self.model.config.window)
-        skipped = frozenset(i for i, window in enumerate(windows) if skip_air and array[window.slices].max() <= air)
-        key = blake2b(f"{volume.content_hash} {box} {self._model_key}".encode(), digest_size=16).hexdigest()
-        image = _Image(volume, array, grid, box, region, windows, skipped, key)
-        missing = [i for i in range(len(windows)) if i not in skipped and not self.store.has(key, i)]
+        roi = None if roi is None else tuple(map(float, roi))
+        key = _key(volume.content_hash, roi, bool(skip_air), self._model_key)
+        if key not in self._prepared:
+            self._keep(key, self._prepare(volume, roi, skip_air))
+        self.use_image(key, progress=progress, cancelled=cancelled)
+        return key
+
+    def use_image(
+        self, key: str, *, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None
+    ) -> bool:
+        """Goes back to an image set before; features that are no longer kept are computed again.
+
+        Args:
+            key: What `set_image` returned.
+            progress: See `Progress`.
+            cancelled: Asked before each window.
+
+        Returns:
+            False, and nothing is changed, where the image is no longer kept: set it again.
+
+        Raises:
+            OutOfMemoryError, Cancelled: As `set_image`.
+        """
+        image = self._prepared.get(key)
+        if image is None:
+            return False
+        self._prepared.move_to_end(key)
+        missing = self._missing(image)
         try:
             for done, (index, features) in enumerate(self._encode(image, missing, cancelled), start=1):
                 if progress:
                     progress("encode", done, len(missing))
-                if not self.store.put(key, index, features):
+                if not self.store.put(image.key, index, features):
                     break  # the rest would not fit either; `predict` encodes it as it goes
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise self._out_of_memory() from error
         self._image = image
+        return True
 
     def predict(
         self,
@@ -199,7 +240,7 @@ class Predictor:
             prompts = list(prompts)
             if not prompts:
                 return []
-            queries = self.text_encoder.encode(prompts, image.volume.modality)
+            queries = self.text_encoder.encode(prompts, image.modality)
         names = [str(i) for i in range(len(queries))] if prompts is None else prompts
         width = self.model.config.text_width
         if queries.ndim != 2 or queries.shape[1] != width:
@@ -217,6 +258,28 @@ class Predictor:
 
             results += self._segment(image, names[part], queries[part], probabilities, window_done, cancelled)
         return results
+
+    def _prepare(self, volume: Volume, roi: tuple[float, ...] | None, skip_air: bool) -> _Image:
+        array, grid = prepare(volume, self.model.config.spacing, self.model.config.axis_codes)
+        region = grid.crop if roi is None else grid.box_of_ras(roi)
+        box = grid.crop if roi is None else _grown(region, self.model.config.window, grid.crop)
+        inside = tuple(slice(a - c, b - c) for a, b, c in zip(*box, grid.crop[0], strict=True))
+        air = float(array.min())
+        array = np.ascontiguousarray(array[inside])
+        windows = layout(array.shape, self.model.config.window)
+        skipped = frozenset(i for i, window in enumerate(windows) if skip_air and array[window.slices].max() <= air)
+        key = _key(volume.content_hash, box, self._model_key)
+        return _Image(volume.modality, array, grid, box, region, windows, skipped, key)
+
+    def _keep(self, key: str, image: _Image) -> None:
+        """Keeps an image on the model's grid; older ones leave where there are more than the budget holds."""
+        self._prepared[key] = image
+        while len(self._prepared) > 1 and sum(kept.array.nbytes for kept in self._prepared.values()) > _PREPARED_BUDGET:
+            self._prepared.popitem(last=False)
+
+    def _missing(self, image: _Image) -> list[int]:
+        """The windows whose features are not kept."""
+        return [i for i in range(len(image.windows)) if i not in image.skipped and not self.store.has(image.key, i)]
 
     def _require_image(self) -> _Image:
         if self._image is None:
@@ -306,8 +369,7 @@ class Predictor:
         sums = WindowSum((len(queries), *image.array.shape), image.windows[0].shape[2], self._sums_on)
         weight = self._weight[tuple(slice(n) for n in image.windows[0].shape)].to(self._sums_on)
         collector = _Collector(image, names, probabilities)
-        missing = [i for i in range(len(image.windows)) if i not in image.skipped and not self.store.has(image.key, i)]
-        encoding = self._encode(image, missing, cancelled)
+        encoding = self._encode(image, self._missing(image), cancelled)
         for index, window in enumerate(image.windows):
             if cancelled and cancelled():
                 raise Cancelled
@@ -367,6 +429,10 @@ class _Collector:
             ClassResult(name, *builder.finish(), probabilities=array)
             for name, builder, array in zip(self._names, self._builders, values, strict=True)
         ]
+
+
+def _key(*parts: object) -> str:
+    return blake2b(" ".join(map(str, parts)).encode(), digest_size=16).hexdigest()
 
 
 def _grown(region: Box, window: tuple[int, int, int], crop: Box) -> Box:

@@ -1,7 +1,17 @@
-"""SAT's network: U-Net, query decoder, text encoder, checkpoints."""
+"""SAT's network: U-Net, query decoder, text encoder, checkpoints.
 
-from .checkpoints import load_published
-from .config import SATConfig
-from .sat import SAT, EncodedImage
+Its names are imported when they are asked for: what only reads a model's configuration needs no PyTorch.
+"""
+
+from importlib import import_module
+
+_PLACES = {"load_published": "checkpoints", "SATConfig": "config", "SAT": "sat", "EncodedImage": "sat"}
 
 __all__ = ["SAT", "EncodedImage", "SATConfig", "load_published"]
+
+
+def __getattr__(name: str):
+    """A name of `__all__`, from its module."""
+    if name in _PLACES:
+        return getattr(import_module(f".{_PLACES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

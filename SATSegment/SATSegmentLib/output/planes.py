@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.orientations import apply_orientation, io_orientation
 
 from ..imaging.mask import Mask
 from ..imaging.volume import Volume
@@ -45,6 +44,8 @@ def choose_planes(volume: Volume, masks: list[Mask]) -> list[Plane]:
     Among slices through equally many masks the one with most voxels is taken, and the middle one where all
     masks are empty. Oblique volumes are shown along their own axes.
     """
+    from nibabel.orientations import apply_orientation, io_orientation
+
     orientation = io_orientation(volume.affine)
     source_axes = np.argsort(orientation[:, 0])
     array = apply_orientation(volume.array, orientation)
@@ -113,6 +114,8 @@ def render(
 
 def _oriented(mask: Mask, orientation: np.ndarray) -> Mask:
     """The mask with its axes as R, A, S."""
+    from nibabel.orientations import apply_orientation
+
     shape, start = [0] * 3, [0] * 3
     for source, (axis, direction) in enumerate(orientation):
         n, first, length = mask.shape[source], mask.start[source], mask.block.shape[source]

@@ -1,0 +1,351 @@
+"""SATSegment's panel: real Qt, a real scene, the real worker and the built-in model."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from Testing import Harness
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def application():
+    Harness.install()
+
+
+@pytest.fixture
+def widget():
+    widget = Harness.open_module("SATSegment")
+    yield widget
+    problems = Harness.exceptions()
+    Harness.close()
+    assert problems == []
+
+
+@pytest.fixture
+def panel(widget):
+    return widget.panel
+
+
+@pytest.fixture
+def chest(widget):
+    from Testing.panel import load_chest
+
+    widget._parameterNode.inputVolume = load_chest()
+    Harness.process_events()
+    return widget._parameterNode.inputVolume
+
+
+def type_in(panel, keys):
+    Harness.type_keys(panel.picker.field, keys)
+
+
+def results_of(panel):
+    return [panel.picker.results.topLevelItem(i).text(0) for i in range(panel.picker.results.topLevelItemCount)]
+
+
+def names(panel):
+    return [term.name for term in panel.chosen.terms]
+
+
+def add(panel, *wanted):
+    for name in wanted:
+        type_in(panel, f"{name}<Enter>")
+    type_in(panel, "<Esc>")
+
+
+def run(panel):
+    Harness.click(panel.ui.runButton)
+    assert panel.session.busy, panel.ui.errorText.text
+    assert Harness.wait_until(lambda: not panel.session.busy, 180)
+
+
+def segments(widget):
+    node = widget._parameterNode.outputSegmentation
+    found = node.GetSegmentation() if node else None
+    return [found.GetNthSegment(i).GetName() for i in range(found.GetNumberOfSegments())] if found else []
+
+
+def test_opening_it_imports_nothing_heavy_and_works_without_it():
+    code = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "SATSegment")!r}]
+
+absent = "torch transformers tokenizers safetensors nibabel rapidfuzz psutil platformdirs matplotlib networkx".split()
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ImportError(name)
+
+from Testing import Harness
+Harness.install()
+sys.meta_path.insert(0, Absent())
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in absent else find(name, *rest)
+widget = Harness.open_module("SATSegment")
+Harness.type_keys(widget.panel.picker.field, "kid")
+print(widget.panel.picker.results.topLevelItemCount > 0, "torch" in sys.modules, Harness.exceptions())
+print(widget.ui.runButton.toolTip)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert "True False []" in result.stdout, result.stderr[-2000:]
+    assert "Install what is missing first, under Setup: torch, nibabel" in result.stdout
+
+
+def test_terms_are_found_and_added_by_keyboard_alone(panel, chest):
+    type_in(panel, "rt lu")
+    assert results_of(panel)[0] == "right lung"
+    type_in(panel, "<Enter>")
+    assert names(panel) == ["right lung"]
+    type_in(panel, "<Esc>")
+    assert panel.picker.field.text == ""
+    type_in(panel, "vertebrae<Down>")
+    second = panel.picker.results.currentItem().text(0)
+    assert second == results_of(panel)[1]
+    type_in(panel, "<Enter>")
+    assert names(panel) == ["right lung", second]
+    type_in(panel, "<Enter>")  # again: it is there already
+    assert len(names(panel)) == 2
+
+
+def test_only_what_the_model_knows_is_shown_unless_one_wants_more(panel, chest):
+    type_in(panel, "popliteal")
+    assert results_of(panel) == ['"popliteal"']
+    Harness.click(panel.picker.only_known)
+    assert "popliteal artery" in results_of(panel)
+    type_in(panel, "<Esc>flux capacitor<Enter>")
+    assert names(panel) == ["flux capacitor"]
+    assert "free text" in panel.chosen.list.item(0).text()
+
+
+def test_the_tree_is_filled_as_it_is_opened(panel, chest):
+    browser = panel.picker.browser
+    groups = {browser.topLevelItem(i).text(0): browser.topLevelItem(i) for i in range(browser.topLevelItemCount)}
+    thorax = groups["Thorax"]
+    assert thorax.childCount() == 0
+    thorax.setExpanded(True)
+    sections = [thorax.child(i) for i in range(thorax.childCount())]
+    assert "Respiratory system" in [section.text(0) for section in sections]
+    panel.picker.grouping.currentIndex = 1
+    assert "Heart and vessels" in [browser.topLevelItem(i).text(0) for i in range(browser.topLevelItemCount)]
+
+
+def test_a_group_adds_its_terms_after_saying_how_many(panel, chest):
+    browser = panel.picker.browser
+    (spine,) = (
+        browser.topLevelItem(i) for i in range(browser.topLevelItemCount) if browser.topLevelItem(i).text(0) == "Spine"
+    )
+    count = int(spine.text(1))
+    assert count > 3
+    Harness.answer("Cancel")
+    panel.picker._chosen(spine)
+    assert names(panel) == []
+    assert f"all {count} terms of Spine" in Harness.dialogs_shown()[-1].text
+    Harness.answer("OK")
+    panel.picker._chosen(spine)
+    assert len(names(panel)) == count
+
+
+def test_a_run_gives_coded_coloured_segments_and_results(widget, panel, chest, tmp_path):
+    add(panel, "rt lung", "left lung", "spinal cord")
+    run(panel)
+    assert segments(widget) == ["right lung", "left lung", "spinal cord"]
+    first = widget._parameterNode.outputSegmentation.GetSegmentation().GetNthSegment(0)
+    assert "SCT^39607008^Lung~SCT^24028007^Right" in first.GetTerminology()
+    table = panel.results.table
+    assert [table.item(row, 0).text().removesuffix(" ⚠") for row in range(table.rowCount)] == segments(widget)
+    assert float(table.item(0, 1).text()) > 1000
+    assert "3 of 3 terms found" in panel.ui.status.text
+    Harness.answer(str(tmp_path / "a.csv"))
+    panel._export_table()
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("right lung,")
+    Harness.click(panel.ui.undoButton)
+    assert segments(widget) == []
+    assert not panel.ui.undoButton.enabled
+
+
+def test_terms_the_segmentation_has_are_not_overwritten_unasked(widget, panel, chest):
+    add(panel, "rt lung")
+    run(panel)
+    both = ["right lung", "right lung (2)"]
+    for button, expected in (("Skip", both[:1]), ("Cancel", both[:1]), ("Keep both", both)):
+        Harness.answer(button)
+        Harness.click(panel.ui.runButton)
+        Harness.wait_until(lambda: not panel.session.busy, 60)
+        assert segments(widget) == expected, button
+        assert "already has right lung" in Harness.dialogs_shown()[-1].text
+    Harness.answer("Replace")
+    run(panel)
+    assert segments(widget) == both
+
+
+def test_each_added_term_is_segmented_at_once_if_wanted(widget, panel, chest):
+    panel.ui.segmentAsIClick.checked = True
+    add(panel, "rt lung")
+    assert not panel.session.busy  # nothing is encoded yet
+    run(panel)
+    add(panel, "left lung")
+    assert panel.session.busy
+    assert Harness.wait_until(lambda: not panel.session.busy, 60)
+    assert segments(widget) == ["right lung", "left lung"]
+
+
+def test_resting_on_a_term_shows_an_outline_that_is_never_kept(widget, panel, chest):
+    import slicer
+
+    def previews():
+        nodes = slicer.mrmlScene.GetNodesByClass("vtkMRMLSegmentationNode")
+        nodes.UnRegister(None)
+        return [
+            node
+            for node in (nodes.GetItemAsObject(i) for i in range(nodes.GetNumberOfItems()))
+            if node.GetHideFromEditors() and node.GetSegmentation().GetNumberOfSegments()
+        ]
+
+    add(panel, "rt lung")
+    run(panel)
+    type_in(panel, "left lung")
+    panel.picker._entered(panel.picker.results.topLevelItem(0))
+    assert Harness.wait_until(lambda: len(previews()) == 1, 30)
+    assert not previews()[0].GetSaveWithScene()
+    panel.picker.stop_hover()
+    assert previews() == []
+    assert segments(widget) == ["right lung"]
+    assert len(panel.session.rows) == 1
+
+
+def test_cancel_and_run_again(widget, panel, chest):
+    add(panel, "rt lung")
+    Harness.click(panel.ui.runButton)
+    assert panel.ui.cancelButton.enabled
+    Harness.click(panel.ui.cancelButton)
+    assert Harness.wait_until(lambda: not panel.session.busy, 60)
+    assert panel.ui.errorText.text == ""
+    assert segments(widget) == []
+    run(panel)
+    assert segments(widget) == ["right lung"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_a_crash_of_the_worker_is_told_and_mended(widget, panel, chest):
+    add(panel, "rt lung")
+    Harness.click(panel.ui.runButton)
+    assert Harness.wait_until(lambda: panel.session.progress is not None, 60)
+    os.kill(panel.session.worker.info["pid"], signal.SIGKILL)
+    assert Harness.wait_until(lambda: not panel.session.busy, 60)
+    assert "stopped unexpectedly" in panel.ui.errorText.text
+    assert panel.ui.errorText.visible
+    run(panel)
+    assert panel.ui.errorText.text == ""
+    assert segments(widget) == ["right lung"]
+
+
+def test_a_scene_closed_while_running_ends_the_run(widget, panel, chest):
+    add(panel, "rt lung")
+    Harness.click(panel.ui.runButton)
+    Harness.close_scene()
+    assert Harness.wait_until(lambda: not panel.session.busy, 60)
+    assert panel.session.rows == []
+    assert widget._parameterNode is not None
+    assert widget._parameterNode.inputVolume is None
+
+
+def test_a_volume_removed_while_running_ends_the_run(widget, panel, chest):
+    import slicer
+
+    add(panel, "rt lung")
+    Harness.click(panel.ui.runButton)
+    slicer.mrmlScene.RemoveNode(chest)
+    assert Harness.wait_until(lambda: not panel.session.busy, 60)
+    assert panel.session.rows == []
+    assert "Choose a volume first" in panel.ui.runButton.toolTip
+
+
+def test_a_saved_scene_brings_everything_back(widget, panel, chest, tmp_path):
+    import slicer
+
+    add(panel, "rt lung", "spinal cord")
+    panel.ui.segmentAsIClick.checked = True
+    panel.ui.modality.currentIndex = panel.ui.modality.findData("ct")
+    slicer.util.arrayFromVolume(chest)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    Harness.close_scene()
+    assert names(panel) == []
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    Harness.process_events()
+    assert names(panel) == ["right lung", "spinal cord"]
+    assert widget._parameterNode.inputVolume.GetName() == "CTChest4"
+    assert panel.ui.segmentAsIClick.checked
+    assert panel.ui.modality.currentData == "ct"
+
+
+def test_what_cannot_be_done_says_why(panel):
+    assert not panel.ui.runButton.enabled
+    assert "Choose a volume first" in panel.ui.runButton.toolTip
+    for button in (
+        panel.ui.cancelButton,
+        panel.ui.undoButton,
+        panel.ui.exportButton,
+        panel.ui.show3d,
+        panel.ui.newRegion,
+    ):
+        assert not button.enabled
+        assert button.toolTip
+    from Testing.panel import load_chest
+
+    panel.node.inputVolume = load_chest()
+    Harness.process_events()
+    assert "Choose at least one term" in panel.ui.runButton.toolTip
+    assert panel.ui.newRegion.enabled
+
+
+def test_terms_are_removed_and_kept_as_presets(panel, chest):
+    import slicer
+
+    add(panel, "rt lung", "left lung")
+    panel.chosen._fill_menu()
+    Harness.answer("My lungs")
+    panel.chosen._save()
+    panel.chosen.list.setCurrentRow(0)
+    panel.chosen.remove_selected()
+    assert names(panel) == ["left lung"]
+    panel.chosen.clear()
+    assert names(panel) == []
+    assert [term.name for term in panel.node.terms] == []
+    from SATSegmentLib.widgets.chosen import read_presets
+
+    assert [term.name for term in read_presets()["My lungs"]] == ["right lung", "left lung"]
+    assert slicer.app.userSettings().value("SlicerSAT/Presets")
+
+
+def test_presets_are_exported_and_imported_without_loss(panel, chest, tmp_path):
+    from SATSegmentLib.widgets.chosen import Chosen, export_presets, import_presets, read_presets, write_presets
+
+    write_presets({"Mine": [Chosen("liver", "UBERON:0002107", "#112233"), Chosen("free text")]})
+    export_presets(tmp_path / "presets.json")
+    write_presets({"Mine": [Chosen("spleen", "UBERON:0002106")]})
+    import_presets(tmp_path / "presets.json")
+    assert [term.name for term in read_presets()["Mine"]] == ["spleen"]
+    assert read_presets()["Mine 2"] == [Chosen("liver", "UBERON:0002107", "#112233"), Chosen("free text")]
+
+
+def test_every_preset_names_terms_of_the_tree():
+    from SATSegmentLib.anatomy import knowledge_tree
+    from SATSegmentLib.widgets.presets import BUILT_IN
+
+    for name, prompts in BUILT_IN.items():
+        missing = [prompt for prompt in prompts if knowledge_tree().named(prompt) is None]
+        assert missing == [], name
+
+
+def test_the_modules_own_test_passes(widget):
+    module = sys.modules[type(widget).__module__]
+    module.SATSegmentTest().runTest()

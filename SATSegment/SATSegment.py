@@ -168,7 +168,7 @@ class SATSegmentTest(ScriptedLoadableModuleTest):
 
         import numpy as np
 
-        from SATSegmentLib.widgets.panel import Panel  # noqa: F401  what the panel needs is there
+        from SATSegmentLib.anatomy import knowledge_tree
 
         slicer.util.selectModule("SATSegment")
         widget = slicer.modules.SATSegmentWidget
@@ -182,7 +182,7 @@ class SATSegmentTest(ScriptedLoadableModuleTest):
         widget._parameterNode.modality = "ct"
         panel = widget.panel
         for name in ("left lung", "right lung"):
-            panel.add_term(panel.picker._tree.named(name))
+            panel.add_term(knowledge_tree().named(name))
         panel.run()
         self.assertTrue(panel.session.busy, panel.ui.errorText.text)
         end = time.time() + 300

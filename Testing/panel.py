@@ -74,8 +74,7 @@ def _chosen(harness, widget) -> None:
     for name in ("rt lung", "left lung", "spinal cord", "vertebrae"):
         harness.type_keys(widget.panel.picker.field, f"{name}<Enter>")
     harness.type_keys(widget.panel.picker.field, "<Esc>")
-    for section in ("imageSection",):
-        getattr(widget.ui, section).collapsed = True
+    widget.ui.imageSection.collapsed = True
 
 
 def _running(harness, widget) -> None:
@@ -90,7 +89,10 @@ def _done(harness, widget) -> None:
     _running(harness, widget)
     if not harness.wait_until(lambda: not widget.panel.session.busy, 300):
         raise TimeoutError("the run did not end")
-    widget.ui.termsSection.collapsed = True
+    import slicer
+
+    slicer.util.mainWindow().resize(440, 1120)  # all of it
+    harness.type_keys(widget.panel.picker.field, "lung")
 
 
 def _error(harness, widget) -> None:

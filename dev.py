@@ -25,7 +25,10 @@ STAMP = VENV / "installed"
 
 TORCH = "torch==2.13.0"
 # What Qt needs to draw without a screen, on Debian and Ubuntu
-QT_LIBRARIES = ("libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "fonts-dejavu-core")
+QT_LIBRARIES = (
+    *("libegl1", "libgl1", "libglib2.0-0", "libxkbcommon0", "libdbus-1-3", "libfontconfig1"),
+    "fonts-dejavu-core",  # without a font, pictures have no text
+)
 DRAWS = "from PySide6 import QtGui; QtGui.QGuiApplication([]); assert QtGui.QFontDatabase.families()"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 SUPPORTED = ((3, 10), (3, 13))

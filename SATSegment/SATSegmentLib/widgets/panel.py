@@ -50,6 +50,8 @@ class Panel:
         self.node = None  # the parameter node's wrapper
         self._updating = False
         self._outline: Outline | None = None
+        self._told: tuple = (None, None)
+        self._vocabulary_key: tuple | None = None
         self._models: dict[str, dict] = {}
         self.session = Session(Worker(*worker_command()), self._session_changed)
         self.picker = TermPicker(knowledge_tree(), term_index, self.add_term, self.add_group, self._hover)
@@ -162,7 +164,16 @@ class Panel:
         """Chosen, else told by the volume; None to guess by its intensities."""
         if self.node is None:
             return None
-        return self.node.modality or (node_modality(self.node.inputVolume) if self.node.inputVolume else None)
+        return self.node.modality or self._told_modality()
+
+    def _told_modality(self) -> str | None:
+        """What the volume tells of itself; looked for once, as that may mean to go through its voxels."""
+        node = self.node.inputVolume
+        image = node.GetImageData() if node is not None else None
+        key = None if image is None else (node.GetID(), node.GetName(), image.GetMTime())
+        if self._told[0] != key:
+            self._told = key, None if key is None else node_modality(node)
+        return self._told[1]
 
     def vocabulary(self) -> Vocabulary:
         """What the chosen model was trained on; of one that does not say, SAT's own classes."""
@@ -392,12 +403,21 @@ class Panel:
         finally:
             self._updating = False
 
+    def _show_devices(self) -> None:
+        """What the worker has told of: GPUs are not known before it runs."""
+        for device in self.session.worker.info.get("devices", ()):
+            if self.ui.device.findData(device["id"]) < 0:
+                self.ui.device.addItem(device["name"], device["id"])
+
     def _show_vocabulary(self) -> None:
         key = (self.node.model, self.modality(), len(self._models))
-        if getattr(self, "_vocabulary_key", None) != key:
+        if self._vocabulary_key != key:
             self._vocabulary_key = key
             self._vocabulary = self.vocabulary()
             self.picker.set_vocabulary(self._vocabulary, self.modality())
+        told = self._told_modality()
+        names = dict(MODALITIES)
+        self.ui.modality.setItemText(0, _("Guess: {modality}").format(modality=names[told]) if told else names[""])
         model = self._models.get(self.node.model, {})
         self.ui.modelNote.text = model.get("note", "")
         self.ui.modelNote.visible = bool(model.get("note"))
@@ -413,6 +433,7 @@ class Panel:
             ui.status.text = _STAGES[session.stage] + (_(" about {left} left").format(left=_time(left)) if left else "")
         else:
             ui.status.text = "" if session.error else " ".join(filter(None, (self._summary(), session.warning)))
+        self._show_devices()
         self._show_error(session.error if session.stage == IDLE else None)
         self.results.show(session.rows)
         self.update()

@@ -1,0 +1,82 @@
+"""The layout manager: slice nodes and slice logics of slicer-core, and no drawing."""
+
+from __future__ import annotations
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+
+from .conventions import native
+
+VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
+
+
+@native
+class qMRMLSliceWidget(QtWidgets.QWidget):
+    """One slice view."""
+
+    def __init__(self, logic):
+        super().__init__()
+        self._logic = logic
+
+    def sliceLogic(self):
+        """The view's logic."""
+        return self._logic
+
+    def mrmlSliceNode(self):
+        """The view's node."""
+        return self._logic.GetSliceNode()
+
+    def mrmlSliceCompositeNode(self):
+        """Which volumes the view shows."""
+        return self._logic.GetSliceCompositeNode()
+
+
+@native
+class LayoutManager(QtCore.QObject):
+    """The views."""
+
+    layoutChanged = QtCore.Signal(int)
+
+    def __init__(self, scene, application_logic):
+        super().__init__()
+        self._widgets = {}
+        self._layout = 3
+        for name, orientation in VIEWS.items():
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLApplicationLogic(application_logic)
+            logic.SetMRMLScene(scene)
+            node = logic.AddSliceNode(name)
+            node.SetOrientation(orientation)
+            node.SetDimensions(256, 256, 1)
+            application_logic.GetSliceLogics().AddItem(logic)
+            self._widgets[name] = qMRMLSliceWidget(logic)
+
+    threeDViewCount = property(lambda self: 0)
+    tableViewCount = property(lambda self: 0)
+    plotViewCount = property(lambda self: 0)
+    layout = property(lambda self: self._layout, lambda self, number: self.setLayout(number))
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        """The names of the slice views."""
+        return tuple(self._widgets)
+
+    def sliceWidget(self, name: str):
+        """The slice view of a name, or None."""
+        return self._widgets.get(name)
+
+    def setLayout(self, number: int) -> None:
+        """Slot: sets the layout; the same three slice views stay."""
+        if number != self._layout:
+            self._layout = number
+            self.layoutChanged.emit(number)
+
+    def resetSliceViews(self) -> None:
+        """Slot: fits the slices to their background volume."""
+        for widget in self._widgets.values():
+            widget.sliceLogic().FitSliceToBackground()
+
+    def resetThreeDViews(self) -> None:
+        """Slot: there are no 3D views."""
+
+    def threeDWidget(self, _index: int):
+        """There are no 3D views."""

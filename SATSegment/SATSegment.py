@@ -116,8 +116,7 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node):
         """A node leaves the scene: what runs on it stops."""
-        if self._parameterNode and node in (self._parameterNode.inputVolume, self._parameterNode.outputSegmentation):
-            self.panel.scene_closing()
+        self.panel.node_removed(node)
 
     def initializeParameterNode(self):
         """Shows the scene's state, with its first volume where none is chosen."""

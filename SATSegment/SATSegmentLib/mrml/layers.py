@@ -122,6 +122,11 @@ def take_out(segment) -> Stencil:
     return stencil
 
 
+def count(segment) -> int:
+    """Voxels of a segment."""
+    return int(np.count_nonzero(_voxels_of(segment.GetRepresentation(LABELMAP), segment.GetLabelValue()).block))
+
+
 def remove(segmentation, segment_ids: list[str]) -> None:
     """Removes segments; one pass through each layer, where vtkSegmentation alone takes two for each segment."""
     segments = [segmentation.GetSegment(segment_id) for segment_id in segment_ids]

@@ -200,6 +200,11 @@ class SegmentWriter:
             self._write(replace, segment, look, stencil)
             return replace
 
+    def voxels(self, segment_id: str) -> int:
+        """How many voxels a segment has now; 0 where it is gone."""
+        segment = self._segmentation.GetSegment(segment_id)
+        return 0 if segment is None else layers.count(segment)
+
     def begin(self, hold: bool = False) -> None:
         """Starts a run: what is put from here to `finish` is one step for `undo`.
 

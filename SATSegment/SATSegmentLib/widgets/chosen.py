@@ -166,7 +166,10 @@ class ChosenTerms:
             self._menu.addAction(name).connect("triggered()", lambda terms=terms: self.add(terms))
         self._menu.addSeparator()
         self._action(_("Save list as preset …"), self._save, self.list.count > 0)
-        self._action(_("Delete a preset …"), self._delete, bool(own))
+        deleting = self._menu.addMenu(_("Delete preset"))
+        deleting.enabled = bool(own)
+        for name in own:
+            deleting.addAction(name).connect("triggered()", lambda name=name: self._delete(name))
         self._action(_("Export presets …"), self._export, bool(own))
         self._action(_("Import presets …"), self._import, True)
 
@@ -185,11 +188,9 @@ class ChosenTerms:
             return
         write_presets(presets | {name: self.terms})
 
-    def _delete(self) -> None:
-        presets = read_presets()
-        name = qt.QInputDialog.getItem(self.widget, _("Delete preset"), _("Preset:"), list(presets), 0, False)
-        if name in presets:
-            write_presets({other: terms for other, terms in presets.items() if other != name})
+    def _delete(self, name: str) -> None:
+        if slicer.util.confirmYesNoDisplay(_("Delete the preset {name}?").format(name=name)):
+            write_presets({other: terms for other, terms in read_presets().items() if other != name})
 
     def _export(self) -> None:
         path = qt.QFileDialog.getSaveFileName(self.widget, _("Export presets"), "SAT-presets.json", "JSON (*.json)")

@@ -18,7 +18,7 @@ from ..imaging import Mask
 from ..mrml.regions import new_roi
 from ..mrml.segments import SegmentWriter
 from ..mrml.views import Outline, jump_to
-from ..mrml.volumes import node_modality
+from ..mrml.volumes import node_modality, volume_of
 from ..output import write_table
 from ..worker.client import Worker
 from .chosen import Chosen, ChosenTerms
@@ -51,6 +51,8 @@ class Panel:
         self._updating = False
         self._outline: Outline | None = None
         self._told: tuple = (None, None)
+        self._volume_id: str | None = None  # of the volume shown
+        self._clicked: list[Chosen] = []  # added while something ran, to be segmented next
         self._vocabulary_key: tuple | None = None
         self._models: dict[str, dict] = {}
         self.session = Session(Worker(*worker_command()), self._session_changed)
@@ -92,6 +94,7 @@ class Panel:
         self.node = node
         if node is None:
             return
+        self._volume_id = _id(node.inputVolume)
         self._updating = True
         try:
             _select(self.ui.modality, node.modality)
@@ -105,15 +108,29 @@ class Panel:
     def poll(self) -> None:
         """Brings what the worker sent; called by the timer."""
         self.session.poll()
+        if self._clicked and not self.session.busy:
+            clicked, self._clicked = self._clicked, []
+            if self._is_ready():
+                self.run(clicked)
 
     def scene_closing(self) -> None:
         """The scene's nodes are about to go."""
+        self._clicked = []
         self._drop_outline()
         self.session.forget()
 
+    def node_removed(self, node) -> None:
+        """A node leaves the scene: what runs on it stops."""
+        if self.node is not None and node is self.node.inputVolume:
+            self.scene_closing()
+        elif self.session.uses(node):
+            self._clicked = []
+            self.session.forget_output()
+
     def close(self) -> None:
-        """Stops the worker and the timer."""
+        """Stops the worker and the timers."""
         self._timer.stop()
+        self._later.stop()
         self._drop_outline()
         self.session.close()
 
@@ -123,6 +140,9 @@ class Panel:
         """Shows what is possible now, and why what is not is not."""
         if self.node is None:
             return
+        if _id(self.node.inputVolume) != self._volume_id:
+            self._volume_id = _id(self.node.inputVolume)
+            self._volume_changed()
         self._show_vocabulary()
         reason = self._reason_not_to_run()
         ui = self.ui
@@ -140,13 +160,11 @@ class Panel:
         for button, ready, why in (
             (ui.cancelButton, self.session.busy, _("Nothing is running.")),
             (ui.undoButton, self.session.can_undo, _("There is no run to take back.")),
-            (ui.exportButton, rows, _("There is no result yet.")),
-            (ui.show3d, rows, _("There is no result yet.")),
+            (ui.exportButton, rows or self._has_segments(), _("There is no result yet.")),
+            (ui.show3d, self._has_segments(), _("There is no result yet.")),
         ):
             button.enabled = ready
             button.toolTip = "" if ready else why
-        for option in (ui.segmentAsIClick, ui.preview):
-            option.enabled = True
 
     def settings(self) -> ImageSettings:
         """What the panel says of the image.
@@ -194,8 +212,8 @@ class Panel:
             self._added(self.chosen.add([_chosen(term) for term in terms]))
 
     def _added(self, new: Sequence[Chosen]) -> None:
-        if new and self.ui.segmentAsIClick.checked and not self.session.busy and self._is_ready():
-            self.run(new)
+        if new and self.ui.segmentAsIClick.checked and (self.session.busy or self._is_ready()):
+            self._clicked += new  # by the next poll that finds nothing running
 
     def asked(self, chosen: Chosen) -> Asked:
         """What the model is asked for a chosen term."""
@@ -215,6 +233,7 @@ class Panel:
         self.picker.stop_hover()
         try:
             settings = self.settings()
+            volume_of(settings.volume_node)  # what cannot be segmented needs no segmentation
             asked = [self.asked(term) for term in (self.chosen.terms if chosen is None else chosen)]
             node = self._output_node()
             asked, replaced = self._without_conflicts(node, asked)
@@ -252,6 +271,10 @@ class Panel:
         if answer == "skip":
             return [term for term in asked if term.name not in there], {}
         return [], {}
+
+    def _has_segments(self) -> bool:
+        output = self.node.outputSegmentation
+        return output is not None and output.GetSegmentation().GetNumberOfSegments() > 0
 
     def _reason_not_to_run(self) -> str:
         missing = missing_packages()
@@ -314,7 +337,10 @@ class Panel:
         path = qt.QFileDialog.getSaveFileName(
             self.ui.exportButton, _("Export segmentation"), "SAT.seg.nrrd", _("Segmentation (*.seg.nrrd)")
         )
-        if path and not slicer.util.saveNode(self.node.outputSegmentation, path):
+        if not path:
+            return
+        path = path if path.lower().endswith(".seg.nrrd") else f"{path}.seg.nrrd"
+        if not slicer.util.exportNode(self.node.outputSegmentation, path, world=True):
             slicer.util.errorDisplay(_("{path} could not be written; choose another folder.").format(path=path))
 
     def _export_dicom(self) -> None:
@@ -336,11 +362,10 @@ class Panel:
         ui.modality.connect("currentIndexChanged(int)", lambda _index: self._store("modality", ui.modality.currentData))
         ui.model.connect("currentIndexChanged(int)", lambda _index: self._store("model", ui.model.currentData))
         ui.device.connect("currentIndexChanged(int)", lambda _index: self._store("device", ui.device.currentData))
-        ui.inputVolume.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node: self._volume_chosen())
         ui.region.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node: self.update())
         ui.newRegion.connect("clicked()", self._new_region)
         ui.runButton.connect("clicked()", self.run)
-        ui.cancelButton.connect("clicked()", self.session.cancel)
+        ui.cancelButton.connect("clicked()", self._cancel)
         ui.undoButton.connect("clicked()", self._undo)
         ui.show3d.connect("toggled(bool)", self._show_3d)
         ui.errorDetails.connect("clicked()", self._details)
@@ -358,11 +383,17 @@ class Panel:
             setattr(self.node, name, value or "")
         self.update()
 
-    def _volume_chosen(self) -> None:
+    def _volume_changed(self) -> None:
+        """Another scan: its own modality and segmentation, and its encoding where that is wanted."""
+        self.picker.stop_hover()
+        self.session.stop_preview()
         self._drop_outline()
-        self.update()
-        ready = self.node is not None and self.node.inputVolume is not None and not self.session.busy
-        if ready and self.ui.encodeAtOnce.checked and not missing_packages():
+        self._clicked = []
+        node, output = self.node.inputVolume, self.node.outputSegmentation
+        self.ui.modality.currentIndex = 0
+        if output is not None and node is not None and not _is_of(output, node):
+            self.node.outputSegmentation = None
+        if node is not None and self.node.encodeAtOnce and not self.session.busy and not missing_packages():
             self.encode()
 
     def _chosen_changed(self, terms: Sequence[Chosen]) -> None:
@@ -371,10 +402,19 @@ class Panel:
         self.update()
 
     def _new_region(self) -> None:
-        self.node.region = new_roi(slicer.mrmlScene, self.node.inputVolume)
+        with slicer.util.tryWithErrorDisplay(_("The region could not be placed.")):
+            self.node.region = new_roi(slicer.mrmlScene, self.node.inputVolume)
+
+    def _cancel(self) -> None:
+        self._clicked = []
+        self.session.cancel()
 
     def _undo(self) -> None:
-        self.session.undo()
+        edited = self.session.edited
+        question = _("You have edited {names} since. Take the run back all the same?").format(names=", ".join(edited))
+        if not edited or slicer.util.confirmYesNoDisplay(question):
+            with slicer.util.tryWithErrorDisplay(_("The run could not be taken back.")):
+                self.session.undo()
         self.update()
 
     def _models_changed(self, models: Sequence[dict]) -> None:
@@ -410,7 +450,8 @@ class Panel:
                 self.ui.device.addItem(device["name"], device["id"])
 
     def _show_vocabulary(self) -> None:
-        key = (self.node.model, self.modality(), len(self._models))
+        model = self._models.get(self.node.model, {})
+        key = (self.node.model, self.modality(), model.get("state"), len(model.get("terms", ())))
         if self._vocabulary_key != key:
             self._vocabulary_key = key
             self._vocabulary = self.vocabulary()
@@ -418,7 +459,6 @@ class Panel:
         told = self._told_modality()
         names = dict(MODALITIES)
         self.ui.modality.setItemText(0, _("Guess: {modality}").format(modality=names[told]) if told else names[""])
-        model = self._models.get(self.node.model, {})
         self.ui.modelNote.text = model.get("note", "")
         self.ui.modelNote.visible = bool(model.get("note"))
 
@@ -441,9 +481,12 @@ class Panel:
     def _summary(self) -> str:
         found = sum(bool(row.voxels) for row in self.session.rows)
         if self.session.rows:
-            return _(
-                "{found} of {count} terms found; {encode:.1f} s for the image, {segment:.1f} s for the terms."
-            ).format(found=found, count=len(self.session.rows), **self.session.seconds)
+            text = _("{found} of {count} terms found.").format(found=found, count=len(self.session.rows))
+            if "encode" in self.session.seconds:
+                text += " " + _("{seconds:.1f} s for the image.").format(seconds=self.session.seconds["encode"])
+            if "segment" in self.session.seconds:
+                text += " " + _("{seconds:.1f} s for the terms.").format(seconds=self.session.seconds["segment"])
+            return text
         if self._is_ready():
             return _("The image is encoded: further terms take a moment only.")
         return ""
@@ -475,7 +518,8 @@ def ask_conflict(names: Sequence[str]) -> str:
         "keep": box.addButton(_("Keep both"), qt.QMessageBox.AcceptRole),
         "skip": box.addButton(_("Skip"), qt.QMessageBox.AcceptRole),
     }
-    box.addButton(qt.QMessageBox.Cancel)
+    box.setEscapeButton(box.addButton(qt.QMessageBox.Cancel))
+    box.setDefaultButton(buttons["keep"])  # Enter loses nothing
     box.exec_()
     return next((answer for answer, button in buttons.items() if box.clickedButton() == button), "")
 
@@ -483,6 +527,18 @@ def ask_conflict(names: Sequence[str]) -> str:
 def _warm_up() -> None:
     """Makes the search and loads what finds typing errors."""
     term_index().search("kidny")
+
+
+def _id(node) -> str | None:
+    return None if node is None else node.GetID()
+
+
+def _is_of(segmentation_node, volume_node) -> bool:
+    """Whether a segmentation was made on a volume, or is still empty."""
+    reference = segmentation_node.GetNodeReference(
+        slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    )
+    return reference is None or reference is volume_node
 
 
 def _numbered(term: Asked, writer: SegmentWriter) -> Asked:

@@ -197,6 +197,7 @@ class TermPicker:
         """Keys of the search field; whether the key is used up."""
         count = self.results.topLevelItemCount
         if key == qt.Qt.Key_Escape:
+            self.stop_hover()
             self.field.clear()
             return True
         if self.pages.currentIndex != 1 or not count:

@@ -88,6 +88,14 @@ class Row:
     measured: dict = field(repr=False, default_factory=dict)
 
 
+@dataclass
+class _Run:
+    """What one press of Segment put, for undo."""
+
+    writer: SegmentWriter
+    rows: list[Row] = field(default_factory=list)
+
+
 class Session:
     """Runs the worker for one panel.
 
@@ -107,13 +115,14 @@ class Session:
         self._changed = changed
         self._folder: Path | None = None
         self._key: tuple | None = None
+        self._pid: int | None = None  # of the process that holds the image
         self._image: str = ""
         self._volume: Volume | None = None
         self._request: int | None = None
         self._stage_start = 0.0
         self._waiting: list[Callable[[], None]] = []
         self._writer: SegmentWriter | None = None
-        self._runs: list[SegmentWriter] = []
+        self._runs: list[_Run] = []
         self._previews: OrderedDict[tuple, Mask] = OrderedDict()
         self._previewing: int | None = None
 
@@ -128,11 +137,13 @@ class Session:
         if self.progress is None or not self.progress[0] or not self.progress[1]:
             return None
         done, total = self.progress
-        return (time.monotonic() - self._stage_start) / done * max(0, total - done)
+        elapsed = time.monotonic() - self._stage_start
+        return elapsed / done * max(0, total - done) if elapsed > 1 else None
 
     def is_ready(self, settings: ImageSettings) -> bool:
         """Whether the image's features are there, so that a term takes a moment only."""
-        return self._key is not None and self.worker.state in ("ready", "busy") and self._key == settings.key()
+        held = self._key is not None and self.worker.state in ("ready", "busy")
+        return held and self.worker.info.get("pid") == self._pid and self._key == settings.key()
 
     def poll(self) -> None:
         """Brings what the worker has sent; to be called often."""
@@ -167,11 +178,12 @@ class Session:
             if place:
                 place.unlink(missing_ok=True)  # the worker holds it in its own form now
             self._key, self._image, self._volume = key, result["key"], volume
+            self._pid = self.worker.info.get("pid")
             self.seconds["encode"] = result["seconds"]
             self._previews.clear()
             self._end()
             if then:
-                then()
+                self._guarded(then)
 
         self._key = None
         self._start(STARTING if self.worker.state in ("stopped", "failed") else ENCODING)
@@ -200,7 +212,9 @@ class Session:
         """
         if not asked:
             raise InputError("Choose at least one term first.")
+        self._refuse_busy()
         asked = list(asked)
+        self.seconds = {}
         self.encode(settings, lambda: self._predict(settings, asked, segmentation_node, replace or {}))
 
     def preview(self, asked: Asked, show: Callable[[Mask], None]) -> None:
@@ -222,11 +236,15 @@ class Session:
                 show(mask)
 
         self.stop_preview()
-        self._previewing = self.worker.request("predict", self._asking([asked]), on_result=result)
+        self._previewing = self.worker.request(
+            "predict", self._asking([asked]), on_result=result, on_error=self._preview_failed
+        )
 
     def stop_preview(self) -> None:
-        """What a preview still brings is not shown any more."""
-        self._previewing = None
+        """Nothing more is wanted of the preview that is on its way."""
+        if self._previewing is not None:
+            self.worker.cancel(self._previewing)
+            self._previewing = None
 
     def cancel(self) -> None:
         """Stops what runs; segments that have arrived stay."""
@@ -234,12 +252,30 @@ class Session:
             self.worker.cancel(self._request)
 
     def undo(self) -> None:
-        """Takes back the segments of the last run."""
-        if self._runs and not self.busy:
-            writer = self._runs.pop()
-            writer.undo()
-            self.rows = []
+        """Takes back the segments of the last run.
+
+        Raises:
+            InputError: Their segmentation is no longer in the scene.
+        """
+        if self.can_undo:
+            run = self._runs.pop()
+            self.rows = [row for row in self.rows if row not in run.rows]
+            run.writer.undo()
             self._changed()
+
+    @property
+    def edited(self) -> list[str]:
+        """Names of the segments of the last run whose voxels or name are no longer as they were put."""
+        if not self.can_undo:
+            return []
+        writer, rows = self._runs[-1].writer, self._runs[-1].rows
+        segmentation = writer.node.GetSegmentation()
+        found = [(row, segmentation.GetSegment(row.segment_id)) for row in rows]
+        return [
+            row.name
+            for row, segment in found
+            if segment and (segment.GetName() != row.name or writer.voxels(row.segment_id) != row.voxels)
+        ]
 
     @property
     def can_undo(self) -> bool:
@@ -248,13 +284,24 @@ class Session:
 
     def forget(self) -> None:
         """Of the scene: its nodes are gone. A run is cancelled; what it still brings goes nowhere."""
-        self.cancel()
-        self._writer = None
-        self._runs.clear()
+        self.forget_output()
         self._key = self._volume = None
         self._previews.clear()
+        self._changed()
+
+    def forget_output(self) -> None:
+        """The segmentation is gone or another one is used; the image stays encoded."""
+        self.cancel()
+        self.stop_preview()
+        self._writer = None
+        self._runs.clear()
         self.rows, self.warning = [], ""
         self._changed()
+
+    def uses(self, node) -> bool:
+        """Whether a run writes to a segmentation node now, or could be taken back there."""
+        writers = [run.writer for run in self._runs] + ([self._writer] if self._writer else [])
+        return any(writer.node is node for writer in writers)
 
     def close(self) -> None:
         """Stops the worker and removes what was written for it."""
@@ -269,8 +316,8 @@ class Session:
         writer = self._writer = SegmentWriter(segmentation_node, settings.volume_node)
         self.warning = writer.warning or ""
         writer.begin()
-        self._runs.append(writer)
-        self.rows = []
+        run = _Run(writer)
+        self._runs.append(run)
         start = time.monotonic()
         told = 0.0
         of_prompt: dict[str, list[Asked]] = {}
@@ -287,7 +334,9 @@ class Session:
                 tags = {"SlicerSAT.Model": settings.model, "SlicerSAT.Version": __version__}
                 tags["SlicerSAT.Confidence"] = f"{values['confidence']:.3f}"
                 segment_id = writer.put(term.name, term.entry, mask, tags, replace.get(term.name))
-                self.rows.append(_row(volume, term, mask, values["confidence"], own, segment_id))
+                row = _row(volume, term, mask, values["confidence"], own, segment_id)
+                self.rows = [other for other in self.rows if other.segment_id != segment_id] + [row]
+                run.rows.append(row)
             self._changed()
 
         def done(_: dict) -> None:
@@ -301,7 +350,7 @@ class Session:
             "predict",
             self._asking(prompts),
             on_progress=self._progress,
-            on_result=result,
+            on_result=lambda values, binary: self._guarded(lambda: result(values, binary)),
             on_done=done,
             on_error=self._failed,
         )
@@ -328,10 +377,25 @@ class Session:
             return  # of a model: no telling how long
         if stage == "encode" and self.stage == STARTING:
             self._start(ENCODING)
-        if done <= 1:
-            self._stage_start = self._stage_start if self.progress else time.monotonic()
+        if self.progress is None:
+            self._stage_start = time.monotonic()
         self.progress = (done, total)
         self._changed()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """A step of a run whose nodes may be gone or changed by now: what is wrong ends the run, in words."""
+        try:
+            step()
+        except SATError as error:
+            self.error = error
+            if self._request is not None and self.busy:
+                self.worker.cancel(self._request)
+            else:
+                self._end()
+
+    def _preview_failed(self, error: WorkerError) -> None:
+        if error.kind in ("died", "gone"):
+            self._key = None
 
     def _failed(self, error: WorkerError) -> None:
         if self._writer is not None:
@@ -346,6 +410,8 @@ class Session:
         if self._writer is writer:
             writer.finish()
             self._writer = None
+            if self._runs and not self._runs[-1].rows:
+                self._runs.pop()  # nothing to take back
 
     def _end(self) -> None:
         self.stage, self.progress, self._request = IDLE, None, None

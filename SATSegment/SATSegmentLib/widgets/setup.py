@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
@@ -59,7 +60,14 @@ def install_packages(lines: Sequence[str]) -> None:
 def worker_command() -> tuple[Sequence[str] | None, Mapping[str, str] | None, bool]:
     """Arguments of `worker.client.Worker`: the user's remote command, or this machine."""
     command = (slicer.app.userSettings().value(_COMMAND) or "").strip()
-    return (shlex.split(command), None, True) if command else (None, None, False)
+    return (_split(command), None, True) if command else (None, None, False)
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command, posix=os.name != "nt")
+    except ValueError:  # it cannot be started, which the first run says
+        return [command]
 
 
 class SetupPanel:
@@ -251,6 +259,10 @@ class SetupPanel:
 
     def _store_command(self) -> None:
         command = self.command.text.strip()
-        if command != (slicer.app.userSettings().value(_COMMAND) or ""):
+        known = slicer.app.userSettings().value(_COMMAND) or ""
+        if command != known and (self.session.busy or self._request is not None):
+            self.command.text = known
+            self.message.text = _("Wait until the run has ended, or cancel it, before you change the worker.")
+        elif command != known:
             slicer.app.userSettings().setValue(_COMMAND, command)
             self._command_changed()

@@ -134,6 +134,7 @@ def test_list_as_json(run, own):
         "megabytes": rows["own"]["megabytes"],
         "download_megabytes": None,
         "note": "For tests.",
+        "terms_of_use": None,
     }
     assert 0.05 < rows["own"]["megabytes"] < 0.5
 

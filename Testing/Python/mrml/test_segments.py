@@ -638,3 +638,12 @@ def test_the_volume_is_deleted_in_the_middle(scene, writer, segmentation, volume
     segment_id = writer.put("liver", LIVER, LOW)
     writer.finish()
     assert_holds(segmentation, segment_id, same, LOW)
+
+
+def test_the_voxels_of_a_segment_are_counted_among_others_in_its_layer(writer, segmentation):
+    first = writer.put("liver", LIVER, LOW)
+    second = writer.put("spleen", SPLEEN, HIGH)
+    assert _layers(segmentation) == 1
+    assert (writer.voxels(first), writer.voxels(second)) == (LOW.voxels, HIGH.voxels)
+    writer.undo()
+    assert writer.voxels(second) == 0

@@ -193,9 +193,8 @@ def test_each_added_term_is_segmented_at_once_if_wanted(widget, panel, chest):
     assert not panel.session.busy  # nothing is encoded yet
     run(panel)
     add(panel, "left lung")
-    assert panel.session.busy
+    assert Harness.wait_until(lambda: segments(widget) == ["right lung", "left lung"], 60)
     assert Harness.wait_until(lambda: not panel.session.busy, 60)
-    assert segments(widget) == ["right lung", "left lung"]
 
 
 def test_resting_on_a_term_shows_an_outline_that_is_never_kept(widget, panel, chest):
@@ -349,3 +348,111 @@ def test_every_preset_names_terms_of_the_tree():
 def test_the_modules_own_test_passes(widget):
     module = sys.modules[type(widget).__module__]
     module.SATSegmentTest().runTest()
+
+
+def test_cancel_after_the_first_result_keeps_it_and_the_panel_alive(widget, panel, chest):
+    add(panel, "rt lung", "left lung", "spinal cord", "vertebrae", "heart", "trachea")
+    Harness.click(panel.ui.runButton)
+    assert Harness.wait_until(lambda: panel.session.rows, 120)
+    Harness.click(panel.ui.cancelButton) if panel.session.busy else None
+    assert Harness.wait_until(lambda: not panel.session.busy, 60)
+    assert "terms found" in panel.ui.status.text
+    assert segments(widget)[0] == "right lung"
+    assert panel.ui.runButton.enabled
+    assert panel.session.can_undo
+
+
+def test_a_volume_is_encoded_as_soon_as_it_is_chosen_if_wanted(widget, panel):
+    from Testing.panel import load_chest
+
+    first = load_chest()
+    Harness.process_events()
+    widget._parameterNode.inputVolume = None
+    widget._parameterNode.encodeAtOnce = True
+    Harness.pick(panel.ui.inputVolume, first.GetName())
+    assert panel.session.busy
+    assert Harness.wait_until(lambda: not panel.session.busy, 120)
+    assert panel.session.is_ready(panel.settings())
+    assert panel.settings().volume_node is first
+
+
+def test_another_volume_gets_its_own_segmentation_and_modality(widget, panel, chest):
+    from Testing.panel import load_chest
+
+    add(panel, "rt lung")
+    run(panel)
+    panel.ui.modality.currentIndex = panel.ui.modality.findData("mri")
+    assert widget._parameterNode.modality == "mri"
+    other = load_chest()
+    other.SetName("other")
+    widget._parameterNode.inputVolume = other
+    Harness.process_events()
+    assert widget._parameterNode.outputSegmentation is None
+    assert widget._parameterNode.modality == ""
+    assert panel.modality() == "ct"
+
+
+def test_terms_clicked_while_one_is_running_come_next(widget, panel, chest):
+    add(panel, "rt lung")
+    run(panel)
+    panel.ui.segmentAsIClick.checked = True
+    add(panel, "left lung", "spinal cord", "trachea")
+    done = lambda: not panel.session.busy and not panel._clicked  # noqa: E731
+    assert Harness.wait_until(done, 60)
+    assert segments(widget) == ["right lung", "left lung", "spinal cord", "trachea"]
+    assert [row.name for row in panel.session.rows] == segments(widget)  # of all runs
+
+
+def test_undo_asks_before_it_takes_back_what_was_edited(widget, panel, chest):
+    add(panel, "rt lung")
+    run(panel)
+    segment = widget._parameterNode.outputSegmentation.GetSegmentation().GetNthSegment(0)
+    segment.SetName("my lung")
+    Harness.answer("No")
+    Harness.click(panel.ui.undoButton)
+    assert "You have edited right lung" in Harness.dialogs_shown()[-1].text
+    assert segments(widget) == ["my lung"]
+    Harness.answer("Yes")
+    Harness.click(panel.ui.undoButton)
+    assert segments(widget) == []
+
+
+def test_a_segmentation_deleted_while_running_ends_the_run_but_keeps_the_image(widget, panel, chest):
+    import slicer
+
+    add(panel, "rt lung")
+    run(panel)
+    settings = panel.settings()
+    slicer.mrmlScene.RemoveNode(widget._parameterNode.outputSegmentation)
+    Harness.process_events()
+    assert panel.session.rows == []
+    assert not panel.session.can_undo
+    assert panel.session.is_ready(settings)
+
+
+def test_a_preset_is_deleted_only_when_one_says_so(panel):
+    from SATSegmentLib.widgets.chosen import Chosen, read_presets, write_presets
+
+    write_presets({"Mine": [Chosen("liver")]})
+    Harness.answer("No")
+    panel.chosen._delete("Mine")
+    assert "Mine" in read_presets()
+    Harness.answer("Yes")
+    panel.chosen._delete("Mine")
+    assert read_presets() == {}
+
+
+def test_a_wrong_remote_command_is_said_and_can_be_mended(widget, panel, chest):
+    panel.ui.setupSection.collapsed = False
+    panel.setup.command.text = 'ssh "host'
+    panel.setup._store_command()
+    add(panel, "rt lung")
+    Harness.click(panel.ui.runButton)
+    assert Harness.wait_until(lambda: panel.ui.errorText.text, 30)
+    assert "cannot be started" in panel.ui.errorText.text
+    panel.setup.command.text = ""
+    panel.setup._store_command()
+    run(panel)
+    assert segments(widget) == ["right lung"]
+    Harness.click(panel.ui.runButton)  # asks what to do with the segment there is: unanswered, nothing
+    assert not panel.session.busy

@@ -25,7 +25,7 @@ from .chosen import Chosen, ChosenTerms
 from .picker import TermPicker
 from .results import ResultsTable
 from .session import ENCODING, IDLE, SEGMENTING, STARTING, Asked, ImageSettings, Session
-from .setup import SetupPanel, missing_packages, worker_command
+from .setup import SetupPanel, worker_command
 
 POLL_MS = 40
 MODALITIES = (("", _("Guess")), ("ct", "CT"), ("mri", "MRI"), ("pet", "PET"), ("us", _("Ultrasound")))
@@ -277,8 +277,8 @@ class Panel:
         return output is not None and output.GetSegmentation().GetNumberOfSegments() > 0
 
     def _reason_not_to_run(self) -> str:
-        missing = missing_packages()
-        if missing and not self.session.worker.remote:
+        missing = self.setup.missing
+        if missing:
             return _("Install what is missing first, under Setup: {names}.").format(names=", ".join(missing))
         if self.node.inputVolume is None:
             return _("Choose a volume first.")
@@ -393,7 +393,7 @@ class Panel:
         self.ui.modality.currentIndex = 0
         if output is not None and node is not None and not _is_of(output, node):
             self.node.outputSegmentation = None
-        if node is not None and self.node.encodeAtOnce and not self.session.busy and not missing_packages():
+        if node is not None and self.node.encodeAtOnce and not self.session.busy and not self.setup.missing:
             self.encode()
 
     def _chosen_changed(self, terms: Sequence[Chosen]) -> None:
@@ -426,6 +426,7 @@ class Panel:
         self.session.close()
         self.session = Session(Worker(*worker_command()), self._session_changed)
         self.setup.session = self.session
+        self.setup.refresh()
         self._session_changed()
 
     def _show_models(self) -> None:

@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +116,9 @@ class Session:
         self.seconds: dict[str, float] = {}
         self._changed = changed
         self._folder: Path | None = None
+        self._image_file: Path | None = None
+        self._writing = ThreadPoolExecutor(1, "SAT-image")
+        self._handing: tuple[Future, Callable] | None = None  # the image as it is written, and what sends it then
         self._key: tuple | None = None
         self._pid: int | None = None  # of the process that holds the image
         self._image: str = ""
@@ -147,6 +152,9 @@ class Session:
 
     def poll(self) -> None:
         """Brings what the worker has sent; to be called often."""
+        if self._handing is not None and self._handing[0].done():
+            (written, send), self._handing = self._handing, None
+            self._guarded(lambda: send(*written.result()))
         self.worker.poll()
 
     def encode(self, settings: ImageSettings, then: Callable[[], None] | None = None) -> None:
@@ -164,9 +172,7 @@ class Session:
         volume = volume_of(settings.volume_node, settings.modality)
         key = settings.key()
         place = None if self.worker.remote else self._place() / f"image-{time.monotonic_ns()}.npy"
-        image, binary = image_message(volume, place)
         params = {
-            "image": image,
             "model": settings.model,
             "device": settings.device,
             "precision": "auto",
@@ -175,8 +181,6 @@ class Session:
         }
 
         def done(result: dict) -> None:
-            if place:
-                place.unlink(missing_ok=True)  # the worker holds it in its own form now
             self._key, self._image, self._volume = key, result["key"], volume
             self._pid = self.worker.info.get("pid")
             self.seconds["encode"] = result["seconds"]
@@ -185,11 +189,22 @@ class Session:
             if then:
                 self._guarded(then)
 
+        def send(image: dict, binary) -> None:
+            self._request = self.worker.request(
+                "setImage",
+                {"image": image, **params},
+                binary,
+                on_progress=self._progress,
+                on_done=done,
+                on_error=self._failed,
+            )
+
         self._key = None
         self._start(STARTING if self.worker.state in ("stopped", "failed") else ENCODING)
-        self._request = self.worker.request(
-            "setImage", params, binary, on_progress=self._progress, on_done=done, on_error=self._failed
-        )
+        self._image_file = place
+        self.worker.start()
+        # a large scan takes a second to write, which Slicer need not wait for
+        self._handing = self._writing.submit(image_message, volume, place), send
         self._changed()
 
     def segment(
@@ -248,7 +263,11 @@ class Session:
 
     def cancel(self) -> None:
         """Stops what runs; segments that have arrived stay."""
-        if self._request is not None:
+        if self._handing is not None:
+            self._handing[0].add_done_callback(lambda _written, file=self._image_file: _remove(file))
+            self._handing = None
+            self._end()
+        elif self._request is not None:
             self.worker.cancel(self._request)
 
     def undo(self) -> None:
@@ -305,7 +324,8 @@ class Session:
 
     def close(self) -> None:
         """Stops the worker and removes what was written for it."""
-        self._writer = None
+        self._writer = self._handing = None
+        self._writing.shutdown()
         self.worker.stop()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -415,7 +435,15 @@ class Session:
 
     def _end(self) -> None:
         self.stage, self.progress, self._request = IDLE, None, None
+        if self._handing is None:
+            _remove(self._image_file)  # the worker holds it in its own form, or does not want it
         self._changed()
+
+
+def _remove(file: Path | None) -> None:
+    if file is not None:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _row(volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: float, segment_id: str) -> Row:

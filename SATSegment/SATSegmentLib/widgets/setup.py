@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +27,18 @@ def requirements() -> list[str]:
 
 
 def missing_packages() -> list[str]:
-    """Names of the packages that are not installed; nothing is imported."""
-    names = ["torch", *(line.split(">")[0].split("=")[0].strip() for line in requirements())]
-    return [name for name in names if importlib.util.find_spec(name.replace("-", "_")) is None]
+    """Names of the packages that are not installed, or too old; nothing is imported."""
+    return [line.split(">")[0].split("=")[0] for line in (f"torch{TORCH}", *requirements()) if not _installed(line)]
+
+
+def _installed(line: str) -> bool:
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(line)
+    try:
+        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def install_torch() -> None:
@@ -87,6 +96,8 @@ class SetupPanel:
     ) -> None:
         self.session = session
         self._models_changed, self._command_changed = models_changed, command_changed
+        self.missing: list[str] = []
+        """Packages that are missing on this machine; none where another one works."""
         self._models: list[dict] = []
         self._request: int | None = None
 
@@ -139,7 +150,10 @@ class SetupPanel:
 
     def refresh(self) -> None:
         """Looks again at what is installed, and asks the worker for its models."""
-        missing = missing_packages()
+        if self.session.worker.remote:
+            self._show_remote()
+            return
+        self.missing = missing = missing_packages()
         self.packages.text = (
             _("Missing: {names}. Nothing is installed without asking you.").format(names=", ".join(missing))
             if missing
@@ -150,9 +164,25 @@ class SetupPanel:
         self._show_models()
         self._models_changed(self._models)
 
+    def _show_remote(self) -> None:
+        """The other machine is asked only when one says so: nothing goes over the network by itself."""
+        self.missing = []
+        self.packages.text = _("The worker runs on another machine, with its own packages and models.")
+        self.install_button.text = _("Ask it for its models")
+        self.install_button.visible = True
+        self._show_models()
+
+    def _told(self, models: Sequence[dict]) -> None:
+        self._models = list(models)
+        self._end("")
+        self._models_changed(self._models)
+
     def install(self) -> None:
-        """Installs missing packages, after asking; torch by the PyTorch extension."""
-        missing = missing_packages()
+        """Installs missing packages, after asking, torch by the PyTorch extension; or asks a remote worker for models."""
+        if self.session.worker.remote:
+            self._ask("models", {}, self._told)
+            return
+        missing = self.missing
         if not missing or not slicer.util.confirmOkCancelDisplay(
             _("Install {names} into Slicer's Python? This downloads up to 2 GB and takes some minutes.").format(
                 names=", ".join(missing)
@@ -192,12 +222,12 @@ class SetupPanel:
         ):
             self._ask("remove", {"model": model["name"]})
 
-    def _ask(self, method: str, params: dict) -> None:
+    def _ask(self, method: str, params: dict, done: Callable[[object], None] | None = None) -> None:
         self.message.text = ""
         self.bar.visible = True
         self.bar.maximum = 0
         self._request = self.session.worker.request(
-            method, params, on_progress=self._progress, on_done=self._done, on_error=self._failed
+            method, params, on_progress=self._progress, on_done=done or self._done, on_error=self._failed
         )
         self._update_buttons()
 

@@ -178,7 +178,7 @@ class SetupPanel:
         self._models_changed(self._models)
 
     def install(self) -> None:
-        """Installs missing packages, after asking, torch by the PyTorch extension; or asks a remote worker for models."""
+        """Installs missing packages, after asking, torch by the PyTorch extension; asks a remote worker for models."""
         if self.session.worker.remote:
             self._ask("models", {}, self._told)
             return

@@ -6,6 +6,7 @@ import re
 import pytest
 from pydicom.sr.codedict import codes
 
+from SATSegmentLib.anatomy.sources import read_uberon
 from SATSegmentLib.resources import resource
 
 COLUMNS = ["uberon", "category", "type", "type_meaning", "red", "green", "blue"]
@@ -141,9 +142,6 @@ def words_of(name):
 
 @pytest.fixture(scope="module")
 def uberon():
-    pytest.importorskip("cellxgene_ontology_guide", reason="Uberon is not installed")
-    from SATSegmentLib.anatomy.sources import read_uberon
-
     return read_uberon()
 
 

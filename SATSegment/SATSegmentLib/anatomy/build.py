@@ -276,7 +276,7 @@ def _add_sat(drafts: dict[str, _Draft], rows: list[dict[str, str]]) -> dict[str,
             unsided = draft.name.removeprefix(draft.side).strip()
             base = f"SAT:{_slug(unsided)}"
             if base not in drafts:
-                drafts[base] = _Draft(unsided, relations=dict(_common_relations(drafts, draft, unsided)))
+                drafts[base] = _Draft(unsided, relations=dict(_common_relations(drafts, draft)))
             draft.base = base
             draft.relations[base] = IS_A
     return keys
@@ -303,7 +303,7 @@ def _relate(drafts: Mapping[str, _Draft], keys: Mapping[str, str], key: str, rel
         drafts[key].relations[other] = kind
 
 
-def _common_relations(drafts: Mapping[str, _Draft], draft: _Draft, unsided: str) -> Iterable[tuple[str, str]]:
+def _common_relations(drafts: Mapping[str, _Draft], draft: _Draft) -> Iterable[tuple[str, str]]:
     """Where the structure without side belongs: where its left and right do, without their side."""
     for other, kind in draft.relations.items():
         yield drafts[other].base or other, kind

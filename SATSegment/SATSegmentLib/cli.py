@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     download.add_argument("--accept-terms", action="store_true", help="accept its terms of use")
     importing = actions.add_parser("import", help="install a model from files carried over by hand")
     importing.set_defaults(run=_models_import)
-    importing.add_argument("path", type=Path, help="folder with the published files, or a model's folder")
+    importing.add_argument("path", type=Path, help="folder with the published files, or a model's folder or zip")
     convert = actions.add_parser("convert", help="write a published model as safetensors")
     convert.set_defaults(run=_models_convert)
     convert.add_argument("name", help="sat-nano or sat-pro")

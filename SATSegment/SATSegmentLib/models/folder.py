@@ -35,7 +35,8 @@ TOKENS = "vocab.txt"
 TERMS = "vocabulary.json"
 PROMPTS = "prompts.safetensors"
 _FORMAT = 1
-_FILES = (NETWORK, TEXT, TOKENS, TERMS, PROMPTS)
+FILES = (NETWORK, TEXT, TOKENS, TERMS, PROMPTS)
+DOCUMENTS = ("MODEL_CARD.md", "recipe.json")  # for people; what they say is not checked
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -104,7 +105,7 @@ class ModelFolder:
 
     def __post_init__(self) -> None:
         # a folder from elsewhere must not name files outside itself
-        named = isinstance(self.sha256, dict) and set(self.sha256) <= set(_FILES)
+        named = isinstance(self.sha256, dict) and set(self.sha256) <= set(FILES)
         if not is_model_name(self.name) or not named:
             raise ModelError(f'The model "{self.name}" has a name, or names files, that are not allowed.')
         if not set(self.modalities) <= set(MODALITIES):
@@ -134,7 +135,7 @@ class ModelFolder:
 
     def write(self, folder: Path) -> None:
         """Writes `model.json` with the hashes of the files that are in the folder now."""
-        files = [name for name in _FILES if (folder / name).is_file()]
+        files = [name for name in FILES if (folder / name).is_file()]
         values = dataclasses.asdict(self) | {
             "format": _FORMAT,
             "network": self.network.to_dict(),

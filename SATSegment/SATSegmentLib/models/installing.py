@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from ..errors import InputError, ModelError
 from ..network import SAT, SATConfig, load_published
 from ..network.checkpoints import load_published_text_encoder, save_weights
 from ..network.text_encoder import WordPieceTokenizer
+from .archive import unpack
 from .download import download, hub_url
-from .folder import CONFIG, NETWORK, TEXT, TOKENS, ModelFolder, TrainedTerm, new_folder, write_terms
+from .folder import CONFIG, DOCUMENTS, NETWORK, TEXT, TOKENS, ModelFolder, TrainedTerm, new_folder, write_terms
 from .registry import ModelInfo, data_folder, find_model, list_models, models_folder
 
 FileProgress = Callable[[str, int, "int | None"], None]
@@ -64,8 +66,8 @@ def import_model(path: Path) -> ModelInfo:
     """Installs a model from files carried over by hand.
 
     Args:
-        path: A folder in our own format, or one that holds (at any depth) a published model's checkpoint,
-            its text encoder and `vocab.txt`.
+        path: A folder or a zip in our own format, or a folder that holds (at any depth) a published model's
+            checkpoint, its text encoder and `vocab.txt`.
 
     Returns:
         The installed model.
@@ -74,8 +76,10 @@ def import_model(path: Path) -> ModelInfo:
         InputError: There is no model in `path`, more than one, or it is installed already.
         ModelError: A file is damaged.
     """
+    if path.is_file():
+        return _import_zip(path)
     if not path.is_dir():
-        raise InputError(f"There is no folder {path}.")
+        raise InputError(f"There is no folder or file {path}.")
     if (path / CONFIG).is_file():
         return _import_folder(path)
     found = sorted(file for file in path.rglob("*") if file.is_file())
@@ -154,6 +158,14 @@ def _import_folder(path: Path) -> ModelInfo:
     if target.exists():
         raise InputError(f"A model called {folder.name} is installed already; remove it first.")
     with new_folder(target) as copy:
-        for name in (CONFIG, *folder.sha256):
-            shutil.copyfile(path / name, copy / name)
+        for name in (CONFIG, *folder.sha256, *DOCUMENTS):
+            if name not in DOCUMENTS or (path / name).is_file():
+                shutil.copyfile(path / name, copy / name)
     return find_model(folder.name)
+
+
+def _import_zip(path: Path) -> ModelInfo:
+    models_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=models_folder()) as place:
+        unpack(path, Path(place))
+        return _import_folder(Path(place))

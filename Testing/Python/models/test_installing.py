@@ -493,9 +493,10 @@ def test_folders_without_exactly_one_model_say_what_is_wanted(files, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=f"holds no complete model's files.*{wanted}"):
         import_model(tmp_path / "empty")
-    for path in (tmp_path / "none", tmp_path / "vocab.txt"):
-        with pytest.raises(InputError, match="There is no folder"):
-            import_model(path)
+    with pytest.raises(InputError, match="There is no folder or file"):
+        import_model(tmp_path / "none")
+    with pytest.raises(InputError, match="neither a folder nor the zip"):
+        import_model(tmp_path / "vocab.txt")
     assert_nothing_is_installed()
 
 

@@ -26,7 +26,7 @@ ARROWS = {
     "anatomy": set(),
     "imaging": set(),
     "network": {"imaging"},
-    "models": {"network", "imaging", "anatomy"},
+    "models": {"network", "imaging", "anatomy", "output"},
     "worker": {"inference", "models", "network", "imaging"},
     "mrml": {"worker", "output", "imaging", "anatomy"},
     "widgets": {"mrml", "worker", "models", "output", "imaging", "anatomy"},

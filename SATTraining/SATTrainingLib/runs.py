@@ -1,0 +1,104 @@
+"""A training run on disk: what its folder holds, who reads and writes it.
+
+    config.json      `TrainingConfig`, paths absolute; written once, when the run is made
+    cases.jsonl      the cases as they were when the run was made
+    state.json       `RunState`: what the process does now; rewritten whole
+    events.jsonl     one event a line, see `Event`
+    log.txt          what the process printed, where it was started by `launch`
+    last.pt, best.pt checkpoints: the newest, and the one of the best validation Dice
+    validation.json  the newest validation, a row a case and term
+    stop             while this file exists the process saves a checkpoint and ends
+    tensorboard/     the same numbers for TensorBoard
+
+Events have `event`, `time` (seconds since 1970) and, by kind:
+
+    start       step, steps, world_size, device, training_cases, validation_cases, terms
+    prepare     done, total
+    step        step, loss, losses (data set to loss), learning_rate, seconds_a_step, windows_a_second, data_share,
+                memory_gb; every 10 steps, means over them
+    validation  step, dice, nsd (means over terms), terms ("ct/liver" to dice, nsd, cases), seconds; step 0 is the base
+    checkpoint  step, best
+    end         step, reason ("done", "paused", "failed"), message
+
+The file only grows. A run that is resumed writes `start` with the checkpoint's step; what was told of later steps before
+that no longer counts (`current`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+CONFIG = "config.json"
+CASES = "cases.jsonl"
+STATE = "state.json"
+EVENTS = "events.jsonl"
+LOG = "log.txt"
+LAST = "last.pt"
+BEST = "best.pt"
+VALIDATION = "validation.json"
+STOP = "stop"
+TENSORBOARD = "tensorboard"
+
+NEW, PREPARING, TRAINING, VALIDATING = "new", "preparing", "training", "validating"
+PAUSED, DONE, FAILED = "paused", "done", "failed"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What the process of a run does.
+
+    Attributes:
+        state: One of the constants above.
+        step, steps: Done, and of how many.
+        message: For people: why it failed, what to do.
+        pid, started, host: Of the process (its creation time tells it from a later one with the same number).
+        updated: Seconds since 1970.
+    """
+
+    state: str = NEW
+    step: int = 0
+    steps: int = 0
+    message: str = ""
+    pid: int = 0
+    started: float = 0.0
+    host: str = ""
+    updated: float = 0.0
+
+
+def read_state(folder: Path) -> RunState:
+    """The state in a run's folder; a new one where there is none yet."""
+    try:
+        return RunState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return RunState()
+
+
+def write_state(folder: Path, state: RunState) -> None:
+    """Replaces the state."""
+    temporary = folder / f".{STATE}.part"
+    temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    temporary.replace(folder / STATE)
+
+
+def read_events(folder: Path, offset: int = 0) -> tuple[list[dict], int]:
+    """The events from byte `offset` on, and the offset to go on from; a line that is not whole yet is left for later."""
+    path = folder / EVENTS
+    if not path.is_file():
+        return [], 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        whole = file.read()
+    whole = whole[: whole.rfind(b"\n") + 1]
+    return [json.loads(line) for line in whole.splitlines() if line.strip()], offset + len(whole)
+
+
+def current(events: list[dict]) -> list[dict]:
+    """Without what an earlier process told of steps that were done again."""
+    kept: list[dict] = []
+    for event in events:
+        if event["event"] == "start":
+            kept = [other for other in kept if other.get("step", 0) <= event["step"]]
+        kept.append(event)
+    return kept

@@ -1,0 +1,1 @@
+"""Cases on the network's grid, kept on disk, and the windows drawn from them."""

@@ -11,9 +11,18 @@ from .native import stored
 class _HidesChildren:
     """Hides the children while collapsed, and keeps what each child's own visibility is meant to be."""
 
-    def _start_hiding(self) -> None:
+    def _start_open(self) -> None:
         self._meant_hidden: set[int] = set()
         self._forcing = False
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.connect("toggled(bool)", self._on_toggled)
+
+    def _is_collapsed(self) -> bool:
+        return not self.checked
+
+    def _set_collapsed(self, value: bool) -> None:
+        self.setChecked(not value)
 
     def childEvent(self, event):
         super().childEvent(event)
@@ -65,24 +74,13 @@ class ctkCollapsibleButton(_HidesChildren, QtWidgets.QAbstractButton):
     indicatorAlignment = stored(int, int(QtCore.Qt.AlignLeft | QtCore.Qt.AlignVCenter))
 
     def __init__(self, text="", parent=None):
-        if not isinstance(text, str):
-            text, parent = "", text
-        super().__init__(parent)
-        self._start_hiding()
-        self.setText(text)
-        self.setCheckable(True)
-        self.setChecked(True)
+        super().__init__(parent if isinstance(text, str) else text)
+        self._start_open()
+        self.setText(text if isinstance(text, str) else "")
         self.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
         self.setContentsMargins(0, self._heading_size().height(), 0, 0)
-        self.connect("toggled(bool)", self._on_toggled)
 
-    def _is_collapsed(self) -> bool:
-        return not self.checked
-
-    def _set_collapsed(self, value: bool) -> None:
-        self.setChecked(not value)
-
-    collapsed = QtCore.Property(bool, _is_collapsed, _set_collapsed)
+    collapsed = QtCore.Property(bool, _HidesChildren._is_collapsed, _HidesChildren._set_collapsed)
 
     def _on_toggled(self, checked: bool) -> None:
         self._show_children(checked)
@@ -157,22 +155,11 @@ class ctkCollapsibleGroupBox(_HidesChildren, QtWidgets.QGroupBox):
     collapsedHeight = stored(int, 14)
 
     def __init__(self, title="", parent=None):
-        if not isinstance(title, str):
-            title, parent = "", title
-        super().__init__(parent)
-        self._start_hiding()
-        self.setTitle(title)
-        self.setCheckable(True)
-        self.setChecked(True)
-        self.connect("toggled(bool)", self._on_toggled)
+        super().__init__(parent if isinstance(title, str) else title)
+        self._start_open()
+        self.setTitle(title if isinstance(title, str) else "")
 
-    def _is_collapsed(self) -> bool:
-        return not self.checked
-
-    def _set_collapsed(self, value: bool) -> None:
-        self.setChecked(not value)
-
-    collapsed = QtCore.Property(bool, _is_collapsed, _set_collapsed)
+    collapsed = QtCore.Property(bool, _HidesChildren._is_collapsed, _HidesChildren._set_collapsed)
 
     def _on_toggled(self, checked: bool) -> None:
         self._show_children(checked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import slicer
 from PySide6 import QtCore, QtWidgets
 
+from . import plots
 from .conventions import native
 
 VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
@@ -41,6 +42,7 @@ class LayoutManager(QtCore.QObject):
         super().__init__()
         self._widgets = {}
         self._layout = 3
+        self._slice_logics = application_logic.GetSliceLogics()
         for name, orientation in VIEWS.items():
             logic = slicer.vtkMRMLSliceLogic()
             logic.SetMRMLApplicationLogic(application_logic)
@@ -50,11 +52,17 @@ class LayoutManager(QtCore.QObject):
             node.SetDimensions(256, 256, 1)
             application_logic.GetSliceLogics().AddItem(logic)
             self._widgets[name] = qMRMLSliceWidget(logic)
+        self._plots = plots.PlotViews(scene, self._arranged)
+        self._plots.node.SetViewArrangement(self._layout)
 
     threeDViewCount = property(lambda self: 0)
     tableViewCount = property(lambda self: 0)
-    plotViewCount = property(lambda self: 0)
+    plotViewCount = property(lambda self: int(self._layout in plots.LAYOUTS))
     layout = property(lambda self: self._layout, lambda self, number: self.setLayout(number))
+
+    def mrmlSliceLogics(self):
+        """The logics of the slice views, a vtkCollection."""
+        return self._slice_logics
 
     def sliceViewNames(self) -> tuple[str, ...]:
         """The names of the slice views."""
@@ -65,10 +73,21 @@ class LayoutManager(QtCore.QObject):
         return self._widgets.get(name)
 
     def setLayout(self, number: int) -> None:
-        """Slot: sets the layout; the same three slice views stay."""
-        if number != self._layout:
+        """Slot: sets the layout; the same three slice views stay, a plot view comes and goes."""
+        self._plots.node.SetViewArrangement(number)
+
+    def _arranged(self, number: int) -> None:
+        if number == slicer.vtkMRMLLayoutNode.SlicerLayoutNone:  # the scene was closed
+            self.setLayout(self._layout)
+        elif number != self._layout:
             self._layout = number
+            if number in plots.LAYOUTS:
+                self._plots.widget()
             self.layoutChanged.emit(number)
+
+    def plotWidget(self, index: int):
+        """The plot view, or None where the layout has none."""
+        return self._plots.widget() if index < self.plotViewCount else None
 
     def resetSliceViews(self) -> None:
         """Slot: fits the slices to their background volume."""

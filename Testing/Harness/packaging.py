@@ -7,9 +7,14 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from PySide6 import QtCore
 
 # what modules asked to be installed, for tests
 asked: list[list[str]] = []
+# how the next install that is not waited for goes, for tests: pip's lines, then its exit code
+planned: list[tuple[list[str], int]] = []
+_in_progress = False
+_LINE_MS = 10
 
 
 def load_requirements(path) -> list[Requirement]:
@@ -45,11 +50,26 @@ def pip_ensure(requirements, *_arguments, **_keywords) -> None:
         pip_install(missing)
 
 
-def pip_install(requirements, *_arguments, **_keywords) -> None:
-    """Notes what was asked for and raises RuntimeError."""
+def pip_install(
+    requirements, *_arguments, blocking=True, logCallback=None, completedCallback=None, **_keywords
+) -> None:
+    """Notes what was asked for and raises RuntimeError, or goes as planned where it is not waited for."""
     wanted = requirements.split() if isinstance(requirements, str) else [str(each) for each in requirements]
     asked.append(wanted)
-    raise RuntimeError(f"nothing is installed in tests; asked for: {' '.join(wanted)}")
+    if blocking or not planned:
+        raise RuntimeError(f"nothing is installed in tests; asked for: {' '.join(wanted)}")
+    global _in_progress
+    _in_progress = True
+    lines, code = planned.pop(0)
+    steps = [lambda line=line: logCallback(line) for line in lines] + [lambda: _complete(completedCallback, code)]
+    for number, step in enumerate(steps):
+        QtCore.QTimer.singleShot(_LINE_MS * (number + 1), step)
+
+
+def _complete(callback, code: int) -> None:
+    global _in_progress
+    _in_progress = False
+    callback(code)
 
 
 def packaging_module() -> types.ModuleType:
@@ -58,7 +78,7 @@ def packaging_module() -> types.ModuleType:
     for function in (load_requirements, pip_check, pip_ensure, pip_install):
         setattr(made, function.__name__, function)
     made.pip_uninstall = pip_install
-    made.isPipInstallInProgress = lambda: False
+    made.isPipInstallInProgress = lambda: _in_progress
     return made
 
 

@@ -113,6 +113,8 @@ def connect(self: QtCore.QObject, signal: str, function: Callable, slot: str | N
 
     Raises ValueError for a signal that the object does not have: PythonQt returns False and prints a line.
     """
+    if isinstance(signal, QtCore.QObject):  # as PySide's own QTimer.singleShot says it
+        self, signal, function, slot = signal, function.lstrip("2"), slot, None
     if slot is not None:
         function = getattr(function, slot.lstrip("12").split("(")[0])
     if not callable(function):

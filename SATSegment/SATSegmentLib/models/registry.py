@@ -63,6 +63,20 @@ class ModelInfo:
         """Whether its files are here."""
         return (self.folder / CONFIG).is_file()
 
+    @property
+    def downloads(self) -> Path:
+        """Where its published files are kept until they are converted."""
+        return data_folder() / "downloads" / self.name
+
+    @property
+    def downloaded(self) -> list[Path]:
+        """Its published files, whole and checked: checkpoint, text encoder, vocabulary; empty unless all are here."""
+        if self.hub is None:
+            return []
+        names = (self.hub.checkpoint, self.hub.text_encoder, self.hub.vocabulary)
+        files = [self.downloads / Path(name).name for name in names]
+        return files if all(file.is_file() for file in files) else []
+
 
 def data_folder() -> Path:
     """Where models and caches are kept: `SATSEGMENT_HOME`, else the platform's user data folder."""
@@ -101,25 +115,26 @@ def find_model(name: str) -> ModelInfo:
 
 
 def remove(model: ModelInfo) -> int:
-    """Deletes an installed model.
+    """Deletes an installed model, or what was downloaded of one that is not installed.
 
     Returns:
         Bytes freed.
 
     Raises:
-        InputError: It is built in, lies outside the models folder, or is not installed.
+        InputError: It is built in, lies outside the models folder, or nothing of it is here.
     """
     if model.built_in:
         raise InputError(f"{model.name} came with the extension and cannot be removed.")
-    if not model.installed:
+    folder = model.folder if model.installed else model.downloads
+    if not folder.is_dir():
         raise InputError(f"{model.name} is not installed.")
-    if models_folder().resolve() not in model.folder.resolve().parents:
-        raise InputError(f"{model.folder} is no model that was installed here; delete the folder yourself.")
-    size = disk_use(model.folder)
+    if model.installed and models_folder().resolve() not in folder.resolve().parents:
+        raise InputError(f"{folder} is no model that was installed here; delete the folder yourself.")
+    size = disk_use(folder)
     try:
-        shutil.rmtree(model.folder)
+        shutil.rmtree(folder)
     except OSError as error:
-        raise ModelError(f"{model.folder} cannot be removed: {error}.") from error
+        raise ModelError(f"{folder} cannot be removed: {error}.") from error
     return size
 
 

@@ -7,6 +7,7 @@ import slicer
 from vtk import vtkMatrix4x4
 
 from ..errors import InputError
+from .translation import tr as _
 
 
 def ijk_to_node(volume_node) -> np.ndarray:
@@ -32,8 +33,10 @@ def node_to_world(node) -> np.ndarray:
         return np.eye(4)
     if not transform_node.IsTransformToWorldLinear():
         raise InputError(
-            f"{node.GetName()} is under a transform that is not linear ({transform_node.GetName()}). Harden that "
-            "transform on it first: right-click it in the Data module and choose Harden transform."
+            _(
+                "{name} is under a transform that is not linear ({transform}). Harden that transform on it "
+                "first: right-click it in the Data module and choose Harden transform."
+            ).format(name=node.GetName(), transform=transform_node.GetName())
         )
     matrix = vtkMatrix4x4()
     transform_node.GetMatrixTransformToWorld(matrix)

@@ -124,7 +124,12 @@ def take_out(segment) -> Stencil:
 
 def count(segment) -> int:
     """Voxels of a segment."""
-    return int(np.count_nonzero(_voxels_of(segment.GetRepresentation(LABELMAP), segment.GetLabelValue()).block))
+    return int(np.count_nonzero(voxels_of(segment).block))
+
+
+def voxels_of(segment) -> Stencil:
+    """The voxels of a segment, as they are now."""
+    return _voxels_of(segment.GetRepresentation(LABELMAP), segment.GetLabelValue())
 
 
 def remove(segmentation, segment_ids: list[str]) -> None:

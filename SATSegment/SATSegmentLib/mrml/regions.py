@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from .geometry import first_voxel, ijk_to_node, node_to_world
+from .translation import tr as _
 
 
 def roi_box(node) -> list[float]:
@@ -15,12 +16,14 @@ def roi_box(node) -> list[float]:
         InputError: There is no region, or it was not placed yet.
     """
     if node is None or not node.IsA("vtkMRMLMarkupsROINode"):
-        raise InputError("No region is chosen; choose one, make one, or segment the whole volume.")
+        raise InputError(_("No region is chosen; choose one, make one, or segment the whole volume."))
     bounds = [0.0] * 6
     node.GetRASBounds(bounds)
     lower, upper = bounds[::2], bounds[1::2]
     if not all(high > low for low, high in zip(lower, upper, strict=True)):
-        raise InputError(f"{node.GetName()} is empty; draw it in the slice views, or segment the whole volume.")
+        raise InputError(
+            _("{name} is empty; draw it in the slice views, or segment the whole volume.").format(name=node.GetName())
+        )
     return [*lower, *upper]
 
 
@@ -31,7 +34,7 @@ def new_roi(scene, volume_node, name: str = "Region"):
         InputError: The volume has no image, or is under a transform that is not linear.
     """
     if volume_node is None or volume_node.GetImageData() is None:
-        raise InputError("A region is placed on a volume; choose the volume first.")
+        raise InputError(_("A region is placed on a volume; choose the volume first."))
     affine = node_to_world(volume_node) @ ijk_to_node(volume_node)
     first = np.array(first_voxel(volume_node)) - 0.5
     size = np.array(volume_node.GetImageData().GetDimensions())

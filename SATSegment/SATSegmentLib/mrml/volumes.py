@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..imaging import Volume
 from ..imaging.modality import guess_modality, modality_of_dicom
 from .geometry import first_voxel, ijk_to_node, node_to_world
+from .translation import tr as _
 
 # Words of names, such as "CTACardio", "MRHead" or "t1w_brain"; digits at their end may be left out
 _WORDS = {
@@ -59,24 +60,28 @@ def node_modality(node) -> str | None:
 
 def _check(node) -> None:
     if node is None:
-        raise InputError("No volume is chosen; load one and choose it.")
+        raise InputError(_("No volume is chosen; load one and choose it."))
     name = node.GetName()
     if node.IsA("vtkMRMLSequenceNode"):
         raise InputError(
-            f"{name} is a sequence of volumes; show it in the Sequences module and choose the volume shown."
+            _("{name} is a sequence of volumes; show it in the Sequences module and choose the volume shown.").format(
+                name=name
+            )
         )
     if not node.IsA("vtkMRMLScalarVolumeNode"):
-        raise InputError(f"{name} is no volume; choose a CT, MR or PET volume.")
+        raise InputError(_("{name} is no volume; choose a CT, MR or PET volume.").format(name=name))
     if node.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise InputError(f"{name} is a label map; choose the CT, MR or PET volume it belongs to.")
+        raise InputError(_("{name} is a label map; choose the CT, MR or PET volume it belongs to.").format(name=name))
     image = node.GetImageData()
     if image is None or image.GetPointData() is None or not image.GetNumberOfPoints():
-        raise InputError(f"{name} holds no image; load it again, or choose another volume.")
+        raise InputError(_("{name} holds no image; load it again, or choose another volume.").format(name=name))
     scalars = image.GetPointData().GetScalars()
     if scalars is None or scalars.GetNumberOfComponents() != 1:
         raise InputError(
-            f"{name} holds several values a voxel (colour, vector or 4-D data); extract one channel or frame as a "
-            "scalar volume and choose that."
+            _(
+                "{name} holds several values a voxel (colour, vector or 4-D data); extract one channel or frame "
+                "as a scalar volume and choose that."
+            ).format(name=name)
         )
 
 

@@ -13,6 +13,7 @@ from ..errors import ModelError
 from ..imaging.modality import MODALITIES
 
 MAX_TOKENS = 256
+_REFINEMENT = 1024  # hidden units
 _PADDING_ID = 0  # also where a vocabulary calls another entry its padding, as MPNet's does
 
 
@@ -51,8 +52,28 @@ class TextHead(nn.Module):
         self.projection_layer = nn.Sequential(nn.Linear(tower_width, width), nn.GELU(), nn.Linear(width, width))
         self.modality_embed = nn.Embedding(modalities, width)
 
+    def refine(self, pooled: Tensor) -> Tensor:
+        """What is projected of pooled text (N, tower width)."""
+        return pooled
+
     def forward(self, pooled: Tensor, modality: Tensor) -> Tensor:
         return self.projection_layer(pooled) + self.modality_embed(modality)
+
+
+class KnowledgeHead(TextHead):
+    """A head for a transformer that does not know anatomy's names: pooled text is refined first.
+
+    The refinement is taught apart from any network and stays as it is while one is trained.
+    """
+
+    def __init__(self, tower_width: int, width: int, modalities: int = len(MODALITIES)) -> None:
+        super().__init__(tower_width, width, modalities)
+        self.refinement = nn.Sequential(
+            nn.Linear(tower_width, _REFINEMENT), nn.GELU(), nn.Linear(_REFINEMENT, tower_width)
+        ).requires_grad_(False)
+
+    def refine(self, pooled: Tensor) -> Tensor:
+        return pooled + self.refinement(pooled)
 
 
 class TextEncoder(nn.Module):
@@ -83,9 +104,9 @@ class TextEncoder(nn.Module):
         return cls(MPNetModel(config), TextHead(768, 768, modalities), tokenizer).eval()
 
     @classmethod
-    def from_folder(cls, folder: Path, width: int) -> TextEncoder:
+    def from_folder(cls, folder: Path, width: int, head: type[TextHead] = TextHead) -> TextEncoder:
         """Any BERT-like encoder saved by Hugging Face (`config.json`, `model.safetensors`, `vocab.txt`),
-        with an untrained head of `width`.
+        with an untrained head of `width`, of the given kind.
 
         Raises:
             ModelError: A file is missing.
@@ -98,13 +119,17 @@ class TextEncoder(nn.Module):
         with _no_progress_bar():
             tower = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         tokenizer = WordPieceTokenizer(folder / "vocab.txt")
-        return cls(tower, TextHead(tower.config.hidden_size, width), tokenizer).eval()
+        return cls(tower, head(tower.config.hidden_size, width), tokenizer).eval()
 
-    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def mean(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The transformer's output averaged over the tokens that the mask keeps: (N, tower width)."""
         hidden = self.tower(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(hidden)
         return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The same as the head refines it: what the projection takes."""
+        return self.head.refine(self.mean(input_ids, attention_mask))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, modality: Tensor) -> Tensor:
         """Queries (N, width) of token ids (N, T), their mask, and indices into `MODALITIES` (N,)."""

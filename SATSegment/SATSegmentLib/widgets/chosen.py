@@ -11,11 +11,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..anatomy import coded_entry, knowledge_tree
+from ..anatomy import knowledge_tree
 from ..errors import InputError, SATError
 from ..output.atomic import written
 from .events import KeyFilter
-from .presets import BUILT_IN
+from .presets import built_in
+from .search_index import entry_of
 
 _ROLE = qt.Qt.UserRole
 _SETTING = "SlicerSAT/Presets"
@@ -157,8 +158,8 @@ class ChosenTerms:
 
     def _fill_menu(self) -> None:
         self._menu.clear()
-        for name, prompts in BUILT_IN.items():
-            self._menu.addAction(_(name)).connect("triggered()", lambda prompts=prompts: self.add(_terms_of(prompts)))
+        for name, prompts in built_in().items():
+            self._menu.addAction(name).connect("triggered()", lambda prompts=prompts: self.add(_terms_of(prompts)))
         own = read_presets()
         if own:
             self._menu.addSeparator()
@@ -193,13 +194,15 @@ class ChosenTerms:
             write_presets({other: terms for other, terms in read_presets().items() if other != name})
 
     def _export(self) -> None:
-        path = qt.QFileDialog.getSaveFileName(self.widget, _("Export presets"), "SAT-presets.json", "JSON (*.json)")
+        path = qt.QFileDialog.getSaveFileName(
+            self.widget, _("Export presets"), "SAT-presets.json", _("Presets (*.json)")
+        )
         if path:
             with slicer.util.tryWithErrorDisplay(_("The presets could not be written.")):
                 export_presets(Path(path))
 
     def _import(self) -> None:
-        path = qt.QFileDialog.getOpenFileName(self.widget, _("Import presets"), "", "JSON (*.json)")
+        path = qt.QFileDialog.getOpenFileName(self.widget, _("Import presets"), "", _("Presets (*.json)"))
         if path:
             with slicer.util.tryWithErrorDisplay(_("The presets could not be read.")):
                 import_presets(Path(path))
@@ -209,7 +212,7 @@ def color_of(term: Chosen) -> str:
     """Its colour, chosen or recommended, as "#rrggbb"."""
     if term.color:
         return term.color
-    entry = coded_entry(knowledge_tree().named(term.term_id) or term.name)
+    entry = entry_of(knowledge_tree().named(term.term_id) or term.name)
     return "#{:02x}{:02x}{:02x}".format(*entry.color)
 
 
@@ -245,7 +248,7 @@ def import_presets(path: Path) -> None:
     try:
         found = _parsed(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+        raise InputError(_("{path} cannot be read: {error}.").format(path=path, error=error)) from error
     presets = read_presets()
     for name, terms in found.items():
         free, number = name, 2
@@ -265,7 +268,7 @@ def _parsed(text: str) -> dict[str, list[Chosen]]:
         rows = json.loads(text)
         return {str(name): [Chosen(*map(str, row)) for row in terms] for name, terms in rows.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError("The file holds no presets of SlicerSAT.") from error
+        raise InputError(_("The file holds no presets of SlicerSAT; choose one that was exported here.")) from error
 
 
 def _terms_of(prompts: Sequence[str]) -> list[Chosen]:

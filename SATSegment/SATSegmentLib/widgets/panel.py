@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..anatomy import Term, Vocabulary, coded_entry, knowledge_tree, sat_classes, term_index
+from ..anatomy import Term, Vocabulary, knowledge_tree, sat_classes
 from ..errors import InputError, SATError
 from ..imaging import Mask
 from ..mrml.regions import new_roi
-from ..mrml.segments import SegmentWriter
+from ..mrml.segments import SegmentWriter, shows_3d
 from ..mrml.views import Outline, jump_to
-from ..mrml.volumes import node_modality, volume_of
-from ..output import write_table
 from ..worker.client import Worker
+from .asked import Asked, ImageSettings
 from .chosen import Chosen, ChosenTerms
+from .conflicts import without_conflicts
+from .exports import ExportMenu
+from .image_form import ImageForm
 from .picker import TermPicker
 from .results import ResultsTable
-from .session import ENCODING, IDLE, SEGMENTING, STARTING, Asked, ImageSettings, Session
+from .search_index import entry_of, search_index, warm_up
+from .session import Session
 from .setup import SetupPanel, worker_command
+from .status import Status
 
 POLL_MS = 40
-MODALITIES = (("", _("Guess")), ("ct", "CT"), ("mri", "MRI"), ("pet", "PET"), ("us", _("Ultrasound")))
-_STAGES = {
-    STARTING: _("Starting the model …"),
-    ENCODING: _("Encoding the image …"),
-    SEGMENTING: _("Segmenting …"),
-}
+WARM_UP_MS = 200
+START_MS = 1500  # after a volume was chosen
 
 
 class Panel:
@@ -50,15 +47,18 @@ class Panel:
         self.node = None  # the parameter node's wrapper
         self._updating = False
         self._outline: Outline | None = None
-        self._told: tuple = (None, None)
         self._volume_id: str | None = None  # of the volume shown
         self._clicked: list[Chosen] = []  # added while something ran, to be segmented next
+        self._made = None  # the segmentation that the last run made
         self._vocabulary_key: tuple | None = None
-        self._models: dict[str, dict] = {}
+        self._devices: Sequence[dict] = ()
         self.session = Session(Worker(*worker_command()), self._session_changed)
-        self.picker = TermPicker(knowledge_tree(), term_index, self.add_term, self.add_group, self._hover)
+        self.picker = TermPicker(knowledge_tree(), search_index, self.add_term, self.add_group, self._hover)
         self.chosen = ChosenTerms(self._chosen_changed)
         self.results = ResultsTable(self._go_to)
+        self.form = ImageForm(ui, self._store)
+        self.status = Status(ui)
+        self.exports = ExportMenu(ui.exportButton, self._exported_nodes, lambda: self.session.rows)
         self.setup = SetupPanel(self.session, self._models_changed, self._command_changed)
         for place, part in (
             (ui.pickerPlace, self.picker),
@@ -69,22 +69,15 @@ class Panel:
             layout = qt.QVBoxLayout(place)
             layout.setContentsMargins(0, 0, 0, 0)
             layout.addWidget(part.widget)
-        for value, text in MODALITIES:
-            ui.modality.addItem(text, value)
-        ui.device.addItem(_("Automatic"), "auto")
-        ui.device.addItem(_("CPU"), "cpu")
-        self._show_models()
         self._connect()
         self._timer = qt.QTimer()
         self._timer.interval = POLL_MS
         self._timer.connect("timeout()", self.poll)
         self._timer.start()
         # the search takes a moment to make, for which neither opening nor the first letter need wait
-        self._later = qt.QTimer()
-        self._later.setSingleShot(True)
-        self._later.interval = 200
-        self._later.connect("timeout()", threading.Thread(target=_warm_up, daemon=True).start)
-        self._later.start()
+        self._warming = _once_after(WARM_UP_MS, warm_up)
+        self._warming.start()
+        self._starting = _once_after(START_MS, self._start_quietly)
         self._session_changed()
 
     # Life
@@ -93,13 +86,13 @@ class Panel:
         """Shows another state (the wrapper of a parameter node), or none."""
         self.node = node
         if node is None:
+            self.ui.show3d.checked = False
             return
         self._volume_id = _id(node.inputVolume)
+        self._start_later()
         self._updating = True
         try:
-            _select(self.ui.modality, node.modality)
-            _select(self.ui.model, node.model)
-            _select(self.ui.device, node.device)
+            self.form.show(node)
             self.chosen.set_terms([Chosen(term.name, term.termId, term.color) for term in node.terms])
         finally:
             self._updating = False
@@ -108,6 +101,10 @@ class Panel:
     def poll(self) -> None:
         """Brings what the worker sent; called by the timer."""
         self.session.poll()
+        devices = self.session.worker.info.get("devices", ())
+        if devices is not self._devices:
+            self._devices = devices
+            self.form.set_devices(devices)
         if self._clicked and not self.session.busy:
             clicked, self._clicked = self._clicked, []
             if self._is_ready():
@@ -115,23 +112,27 @@ class Panel:
 
     def scene_closing(self) -> None:
         """The scene's nodes are about to go."""
-        self._clicked = []
+        self._clicked, self._made = [], None
         self._drop_outline()
         self.session.forget()
 
     def node_removed(self, node) -> None:
         """A node leaves the scene: what runs on it stops."""
         if self.node is not None and node is self.node.inputVolume:
-            self.scene_closing()
-        elif self.session.uses(node):
             self._clicked = []
-            self.session.forget_output()
+            self._drop_outline()
+            self.session.forget()
+        elif node.IsA("vtkMRMLSegmentationNode"):
+            if node is self._made:
+                self._clicked, self._made = [], None
+            self.session.forget_output(node)
 
     def close(self) -> None:
         """Stops the worker and the timers."""
-        self._timer.stop()
-        self._later.stop()
+        for timer in (self._timer, self._warming, self._starting):
+            timer.stop()
         self._drop_outline()
+        self.setup.close()
         self.session.close()
 
     # State
@@ -143,6 +144,7 @@ class Panel:
         if _id(self.node.inputVolume) != self._volume_id:
             self._volume_id = _id(self.node.inputVolume)
             self._volume_changed()
+        self.session.show_output(self.node.outputSegmentation)
         self._show_vocabulary()
         reason = self._reason_not_to_run()
         ui = self.ui
@@ -156,15 +158,15 @@ class Panel:
             if self.node.inputVolume
             else _("Choose a volume first.")
         )
-        rows = bool(self.session.rows)
         for button, ready, why in (
             (ui.cancelButton, self.session.busy, _("Nothing is running.")),
             (ui.undoButton, self.session.can_undo, _("There is no run to take back.")),
-            (ui.exportButton, rows or self._has_segments(), _("There is no result yet.")),
+            (ui.exportButton, self._has_segments(), _("There is no result yet.")),
             (ui.show3d, self._has_segments(), _("There is no result yet.")),
         ):
             button.enabled = ready
             button.toolTip = "" if ready else why
+        ui.show3d.checked = self._has_segments() and shows_3d(self.node.outputSegmentation)
 
     def settings(self) -> ImageSettings:
         """What the panel says of the image.
@@ -182,20 +184,11 @@ class Panel:
         """Chosen, else told by the volume; None to guess by its intensities."""
         if self.node is None:
             return None
-        return self.node.modality or self._told_modality()
-
-    def _told_modality(self) -> str | None:
-        """What the volume tells of itself; looked for once, as that may mean to go through its voxels."""
-        node = self.node.inputVolume
-        image = node.GetImageData() if node is not None else None
-        key = None if image is None else (node.GetID(), node.GetName(), image.GetMTime())
-        if self._told[0] != key:
-            self._told = key, None if key is None else node_modality(node)
-        return self._told[1]
+        return self.node.modality or self.form.told_modality(self.node.inputVolume)
 
     def vocabulary(self) -> Vocabulary:
         """What the chosen model was trained on; of one that does not say, SAT's own classes."""
-        terms = self._models.get(self.node.model if self.node else "", {}).get("terms") or sat_classes()
+        terms = self.form.models.get(self.node.model if self.node else "", {}).get("terms") or sat_classes()
         return Vocabulary(knowledge_tree(), [tuple(term) for term in terms])
 
     # Terms
@@ -217,60 +210,69 @@ class Panel:
 
     def asked(self, chosen: Chosen) -> Asked:
         """What the model is asked for a chosen term."""
-        tree = knowledge_tree()
-        term = tree.named(chosen.term_id)
-        prompt = self._vocabulary.prompt(term, self.modality() or "") if term else chosen.name
-        entry = coded_entry(term or chosen.name)
+        modality = self.modality()
+        term = knowledge_tree().named(chosen.term_id)
+        if term:
+            prompt = self._vocabulary.prompt(term, modality or "")
+            trained = self._vocabulary.modalities(term)
+        else:
+            prompt = chosen.name
+            trained = self._vocabulary.unknown.get(prompt, ())  # names of the model's own that the tree lacks
+        entry = entry_of(term or chosen.name)
         if chosen.color:
             color = qt.QColor(chosen.color)
             entry = replace(entry, color=(color.red(), color.green(), color.blue()))
-        return Asked(chosen.name, prompt, entry)
+        return Asked(chosen.name, prompt, entry, free=modality not in trained if modality else not trained)
 
     # Running
 
     def run(self, chosen: Sequence[Chosen] | None = None) -> None:
         """Segments terms, all of the list if not given."""
         self.picker.stop_hover()
+        made = None
         try:
             settings = self.settings()
-            volume_of(settings.volume_node)  # what cannot be segmented needs no segmentation
             asked = [self.asked(term) for term in (self.chosen.terms if chosen is None else chosen)]
-            node = self._output_node()
-            asked, replaced = self._without_conflicts(node, asked)
+            node = self.node.outputSegmentation or (made := self._new_output())
+            asked, replaced = without_conflicts(SegmentWriter(node, self.node.inputVolume), asked)
             if asked:
                 self.session.segment(settings, asked, node, replaced)
+            self._made = made
         except SATError as error:
-            self._show_error(error)
+            self._made = made
+            self._drop_empty()
+            self.status.show_error(error)
 
     def encode(self) -> None:
         """Encodes the image without a term."""
         try:
             self.session.encode(self.settings())
         except SATError as error:
-            self._show_error(error)
+            self.status.show_error(error)
 
-    def _output_node(self):
-        if self.node.outputSegmentation is None:
-            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-            node.SetName(f"{self.node.inputVolume.GetName()} segmentation")
-            node.CreateDefaultDisplayNodes()
-            self.node.outputSegmentation = node
-        return self.node.outputSegmentation
+    def _new_output(self):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        node.SetName(_("{volume} segmentation").format(volume=self.node.inputVolume.GetName()))
+        node.CreateDefaultDisplayNodes()
+        self.node.outputSegmentation = node
+        return node
 
-    def _without_conflicts(self, node, asked: list[Asked]) -> tuple[list[Asked], dict[str, str]]:
-        """Asks what to do with terms the segmentation has; returns what to segment and what it replaces."""
-        writer = SegmentWriter(node, self.node.inputVolume)
-        there = {term.name: found for term in asked if (found := writer.existing(term.name))}
-        if not there:
-            return asked, {}
-        answer = ask_conflict(sorted(there))
-        if answer == "replace":
-            return asked, there
-        if answer == "keep":
-            return [_numbered(term, writer) if term.name in there else term for term in asked], {}
-        if answer == "skip":
-            return [term for term in asked if term.name not in there], {}
-        return [], {}
+    def _drop_empty(self) -> None:
+        """A run that brought nothing leaves nothing: the segmentation it made goes again."""
+        made, self._made = self._made, None
+        if made is None or made.GetScene() is None or made.GetSegmentation().GetNumberOfSegments():
+            return
+        for node in filter(None, (made.GetDisplayNode(), made)):
+            slicer.mrmlScene.RemoveNode(node)
+
+    def _start_later(self) -> None:
+        if self.node.inputVolume is not None and not self.session.worker.remote:
+            self._starting.start()
+
+    def _start_quietly(self) -> None:
+        """Starts the worker's process, without a model: it tells of the devices, and the first run finds it there."""
+        if self.session.worker.state == "stopped" and not self.session.worker.remote and not self.setup.missing:
+            self.session.worker.start()
 
     def _has_segments(self) -> bool:
         output = self.node.outputSegmentation
@@ -282,12 +284,9 @@ class Panel:
             return _("Install what is missing first, under Setup: {names}.").format(names=", ".join(missing))
         if self.node.inputVolume is None:
             return _("Choose a volume first.")
-        model = self._models.get(self.node.model)
-        if model is not None and model["state"] == "not installed":
-            return _("Download the model {name} first, under Setup.").format(name=self.node.model)
         if not self.chosen.terms:
-            return _("Choose at least one term first.")
-        return ""
+            return self.form.reason_not_to_use(self.node.model) or _("Choose at least one term first.")
+        return self.form.reason_not_to_use(self.node.model)
 
     def _is_ready(self) -> bool:
         try:
@@ -324,75 +323,42 @@ class Panel:
             jump_to(row.center)
 
     def _show_3d(self, on: bool) -> None:
-        if self.node and self.node.outputSegmentation and self.node.inputVolume:
-            SegmentWriter(self.node.outputSegmentation, self.node.inputVolume).show_3d(on)
+        if self._has_segments() and self.node.inputVolume:
+            with slicer.util.tryWithErrorDisplay(_("The segments could not be shown in 3D.")):
+                SegmentWriter(self.node.outputSegmentation, self.node.inputVolume).show_3d(on)
+        self.update()
 
-    def _export_table(self) -> None:
-        path = qt.QFileDialog.getSaveFileName(self.ui.exportButton, _("Export table"), "SAT.csv", "CSV (*.csv)")
-        if path:
-            with slicer.util.tryWithErrorDisplay(_("The table could not be written.")):
-                write_table(Path(path), [row.measured for row in self.session.rows])
-
-    def _export_segmentation(self) -> None:
-        path = qt.QFileDialog.getSaveFileName(
-            self.ui.exportButton, _("Export segmentation"), "SAT.seg.nrrd", _("Segmentation (*.seg.nrrd)")
-        )
-        if not path:
-            return
-        path = path if path.lower().endswith(".seg.nrrd") else f"{path}.seg.nrrd"
-        if not slicer.util.exportNode(self.node.outputSegmentation, path, world=True):
-            slicer.util.errorDisplay(_("{path} could not be written; choose another folder.").format(path=path))
-
-    def _export_dicom(self) -> None:
-        if not hasattr(slicer.modules, "quantitativereporting"):
-            slicer.util.infoDisplay(
-                _(
-                    "DICOM SEG is written by the extension QuantitativeReporting. Install it in the Extensions "
-                    "Manager, restart Slicer, then export the segmentation in the Data module."
-                )
-            )
-            return
-        slicer.util.infoDisplay(_("Right-click the segmentation in the Data module and choose Export to DICOM."))
-        slicer.util.selectModule("Data")
+    def _exported_nodes(self) -> tuple:
+        """The volume the segmentation was made on, else the one chosen; and the segmentation."""
+        output = self.node.outputSegmentation
+        return (_reference(output) if output else None) or self.node.inputVolume, output
 
     # Changes
 
     def _connect(self) -> None:
         ui = self.ui
-        ui.modality.connect("currentIndexChanged(int)", lambda _index: self._store("modality", ui.modality.currentData))
-        ui.model.connect("currentIndexChanged(int)", lambda _index: self._store("model", ui.model.currentData))
-        ui.device.connect("currentIndexChanged(int)", lambda _index: self._store("device", ui.device.currentData))
         ui.region.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node: self.update())
         ui.newRegion.connect("clicked()", self._new_region)
         ui.runButton.connect("clicked()", self.run)
         ui.cancelButton.connect("clicked()", self._cancel)
         ui.undoButton.connect("clicked()", self._undo)
-        ui.show3d.connect("toggled(bool)", self._show_3d)
-        ui.errorDetails.connect("clicked()", self._details)
-        menu = qt.QMenu(ui.exportButton)
-        for text, pressed in (
-            (_("Segmentation (.seg.nrrd) …"), self._export_segmentation),
-            (_("DICOM SEG …"), self._export_dicom),
-            (_("Table (.csv) …"), self._export_table),
-        ):
-            menu.addAction(text).connect("triggered()", pressed)
-        ui.exportButton.setMenu(menu)
+        ui.show3d.connect("clicked(bool)", self._show_3d)
 
     def _store(self, name: str, value: str) -> None:
-        if self.node is not None and not self._updating:
-            setattr(self.node, name, value or "")
+        if self.node is not None:
+            setattr(self.node, name, value)
         self.update()
 
     def _volume_changed(self) -> None:
         """Another scan: its own modality and segmentation, and its encoding where that is wanted."""
         self.picker.stop_hover()
-        self.session.stop_preview()
         self._drop_outline()
         self._clicked = []
         node, output = self.node.inputVolume, self.node.outputSegmentation
         self.ui.modality.currentIndex = 0
-        if output is not None and node is not None and not _is_of(output, node):
+        if output is not None and node is not None and _reference(output) not in (None, node):
             self.node.outputSegmentation = None
+        self._start_later()
         if node is not None and self.node.encodeAtOnce and not self.session.busy and not self.setup.missing:
             self.encode()
 
@@ -418,149 +384,51 @@ class Panel:
         self.update()
 
     def _models_changed(self, models: Sequence[dict]) -> None:
-        self._models = {model["name"]: model for model in models}
-        self._show_models()
+        self.form.set_models(models, self.node.model if self.node else "sat-tiny")
+        if self.node is not None:
+            self._start_later()
         self.update()
 
     def _command_changed(self) -> None:
         self.session.close()
         self.session = Session(Worker(*worker_command()), self._session_changed)
-        self.setup.session = self.session
-        self.setup.refresh()
+        self.setup.set_session(self.session)
         self._session_changed()
 
-    def _show_models(self) -> None:
-        combo = self.ui.model
-        current = combo.currentData or (self.node.model if self.node else "sat-tiny")
-        self._updating = True
-        try:
-            combo.clear()
-            for name, model in self._models.items():
-                state = "" if model["state"] == "built in" else f" ({_(model['state'])})"
-                combo.addItem(model["title"] + state, name)
-            if combo.findData(current) < 0:
-                combo.addItem(current, current)
-            combo.currentIndex = combo.findData(current)
-        finally:
-            self._updating = False
-
-    def _show_devices(self) -> None:
-        """What the worker has told of: GPUs are not known before it runs."""
-        for device in self.session.worker.info.get("devices", ()):
-            if self.ui.device.findData(device["id"]) < 0:
-                self.ui.device.addItem(device["name"], device["id"])
-
     def _show_vocabulary(self) -> None:
-        model = self._models.get(self.node.model, {})
+        model = self.form.models.get(self.node.model, {})
         key = (self.node.model, self.modality(), model.get("state"), len(model.get("terms", ())))
         if self._vocabulary_key != key:
             self._vocabulary_key = key
             self._vocabulary = self.vocabulary()
             self.picker.set_vocabulary(self._vocabulary, self.modality())
-        told = self._told_modality()
-        names = dict(MODALITIES)
-        self.ui.modality.setItemText(0, _("Guess: {modality}").format(modality=names[told]) if told else names[""])
-        self.ui.modelNote.text = model.get("note", "")
-        self.ui.modelNote.visible = bool(model.get("note"))
+        self.form.show_told(self.form.told_modality(self.node.inputVolume), self.node.model)
 
     def _session_changed(self) -> None:
-        session, ui = self.session, self.ui
-        ui.progress.visible = session.busy
-        if session.busy:
-            done, total = session.progress or (0, 0)
-            ui.progress.maximum = total
-            ui.progress.value = done
-            left = session.seconds_left
-            ui.status.text = _STAGES[session.stage] + (_(" about {left} left").format(left=_time(left)) if left else "")
-        else:
-            ui.status.text = "" if session.error else " ".join(filter(None, (self._summary(), session.warning)))
-        self._show_devices()
-        self._show_error(session.error if session.stage == IDLE else None)
-        self.results.show(session.rows)
+        if not self.session.busy:
+            self._drop_empty()
+        self.status.show(self.session, self._is_ready())
+        self.results.show(self.session.rows)
+        self.setup.show_kept()
         self.update()
 
-    def _summary(self) -> str:
-        found = sum(bool(row.voxels) for row in self.session.rows)
-        if self.session.rows:
-            text = _("{found} of {count} terms found.").format(found=found, count=len(self.session.rows))
-            if "encode" in self.session.seconds:
-                text += " " + _("{seconds:.1f} s for the image.").format(seconds=self.session.seconds["encode"])
-            if "segment" in self.session.seconds:
-                text += " " + _("{seconds:.1f} s for the terms.").format(seconds=self.session.seconds["segment"])
-            return text
-        if self._is_ready():
-            return _("The image is encoded: further terms take a moment only.")
-        return ""
 
-    def _show_error(self, error: Exception | None) -> None:
-        self._error = error
-        self.ui.errorText.text = str(error) if error else ""
-        self.ui.errorText.visible = error is not None
-        self.ui.errorDetails.visible = bool(getattr(error, "details", ""))
-
-    def _details(self) -> None:
-        box = ctk.ctkMessageBox()
-        box.setWindowTitle(_("Details"))
-        box.text = str(self._error)
-        box.setDetailedText(self._error.details)
-        box.exec_()
-
-
-def ask_conflict(names: Sequence[str]) -> str:
-    """What to do with terms that the segmentation has: "replace", "keep", "skip", or "" for nothing at all."""
-    box = qt.QMessageBox()
-    box.setIcon(qt.QMessageBox.Question)
-    box.setWindowTitle(_("Segments exist"))
-    shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
-    box.text = _("The segmentation already has {names}.").format(names=shown)
-    box.informativeText = _("Replace them, keep both, or skip these terms?")
-    buttons = {
-        "replace": box.addButton(_("Replace"), qt.QMessageBox.AcceptRole),
-        "keep": box.addButton(_("Keep both"), qt.QMessageBox.AcceptRole),
-        "skip": box.addButton(_("Skip"), qt.QMessageBox.AcceptRole),
-    }
-    box.setEscapeButton(box.addButton(qt.QMessageBox.Cancel))
-    box.setDefaultButton(buttons["keep"])  # Enter loses nothing
-    box.exec_()
-    return next((answer for answer, button in buttons.items() if box.clickedButton() == button), "")
-
-
-def _warm_up() -> None:
-    """Makes the search and loads what finds typing errors."""
-    term_index().search("kidny")
+def _once_after(milliseconds: int, call: Callable[[], object]):
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.interval = milliseconds
+    timer.connect("timeout()", call)
+    return timer
 
 
 def _id(node) -> str | None:
     return None if node is None else node.GetID()
 
 
-def _is_of(segmentation_node, volume_node) -> bool:
-    """Whether a segmentation was made on a volume, or is still empty."""
-    reference = segmentation_node.GetNodeReference(
-        slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    )
-    return reference is None or reference is volume_node
-
-
-def _numbered(term: Asked, writer: SegmentWriter) -> Asked:
-    """The term under a name that the segmentation does not have: "liver (2)"."""
-    number = 2
-    while writer.existing(f"{term.name} ({number})"):
-        number += 1
-    return replace(term, name=f"{term.name} ({number})")
+def _reference(segmentation_node):
+    """The volume a segmentation was made on; None for one that is still empty."""
+    return segmentation_node.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
 
 
 def _chosen(what: Term | str) -> Chosen:
     return Chosen(what) if isinstance(what, str) else Chosen(what.name, what.id)
-
-
-def _select(combo, value: str) -> None:
-    row = combo.findData(value or "")
-    if row < 0 and value:
-        combo.addItem(value, value)
-        row = combo.findData(value)
-    combo.currentIndex = max(row, 0)
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import qt
 from slicer.i18n import tr as _
 
-from .session import Row
+from .rows import Row
 
 LOW_CONFIDENCE = 0.6
-_HEADINGS = (_("Term"), _("ml"), _("Mean"), _("Conf."), _("s"))
 _SWATCH = 12
 
 
@@ -26,8 +25,9 @@ class ResultsTable:
         self._selected = selected
         self.widget = self.table = qt.QTableWidget()
         self.table.objectName = "results"
-        self.table.columnCount = len(_HEADINGS)
-        self.table.setHorizontalHeaderLabels(list(_HEADINGS))
+        headings = [_("Term"), _("ml"), _("Mean"), _("Conf."), _("s")]
+        self.table.columnCount = len(headings)
+        self.table.setHorizontalHeaderLabels(headings)
         self.table.verticalHeader().visible = False
         self.table.verticalHeader().setDefaultSectionSize(self.table.fontMetrics().height() + 8)
         self.table.selectionBehavior = qt.QAbstractItemView.SelectRows
@@ -35,7 +35,7 @@ class ResultsTable:
         self.table.minimumHeight = 120
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        for column in range(1, len(_HEADINGS)):
+        for column in range(1, len(headings)):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         self.table.connect("cellClicked(int,int)", lambda row, column: self._selected(self._rows[row]))
 
@@ -57,8 +57,8 @@ class ResultsTable:
             f"{row.name} ⚠" if marks else row.name,
             f"{row.volume_ml:.1f}" if row.voxels else "–",
             "" if row.mean is None else f"{row.mean:.0f}",
-            f"{row.confidence:.2f}" if row.voxels else "",
-            f"{row.seconds:.1f}",
+            f"{row.confidence:.2f}" if row.voxels and row.confidence is not None else "",
+            "" if row.seconds is None else f"{row.seconds:.1f}",
         )
         for column, value in enumerate(values):
             item = qt.QTableWidgetItem(value)
@@ -76,7 +76,9 @@ def marks_of(row: Row) -> list[str]:
     if not row.voxels:
         return [_("Not found in this volume.")]
     marks = []
-    if row.confidence < LOW_CONFIDENCE:
+    if row.edited:
+        marks.append(_("Edited since it was segmented."))
+    if row.confidence is not None and row.confidence < LOW_CONFIDENCE:
         marks.append(_("Low confidence: look at it closely."))
     if row.touches_border:
         marks.append(_("It touches the volume's border, so a part of it may be missing."))

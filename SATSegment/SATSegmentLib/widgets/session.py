@@ -6,96 +6,28 @@ Nothing here waits: requests go to the worker, and `poll`, which the panel's tim
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from .. import __version__
-from ..anatomy.codes import CodedEntry
 from ..errors import InputError, SATError
 from ..imaging import Mask, Volume
 from ..mrml.regions import roi_box
-from ..mrml.segments import SegmentWriter
+from ..mrml.segments import CONFIDENCE_TAG, MODEL_TAG, VERSION_TAG, SegmentWriter
+from ..mrml.translation import tr as _
 from ..mrml.volumes import volume_of
-from ..output import Segment, measure
 from ..worker.client import Worker, WorkerError, image_message, mask_of_result
+from ..worker.temporary import own_folder, sweep
+from .asked import Asked, ImageSettings
+from .outcome import Outcome, edited
+from .previews import Previews
+from .rows import Row
 
 IDLE, STARTING, ENCODING, SEGMENTING = "idle", "starting", "encoding", "segmenting"
-_KEPT_PREVIEWS = 40
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A term to segment: its name as a segment, the text for the model, its codes and colour."""
-
-    name: str
-    prompt: str
-    entry: CodedEntry
-
-
-@dataclass(frozen=True)
-class ImageSettings:
-    """What is encoded, and how.
-
-    Attributes:
-        volume_node: vtkMRMLScalarVolumeNode.
-        modality: "ct", "mri", "pet", "us", or None to guess.
-        model: Name of an installed model.
-        device: As the worker knows it, or "auto".
-        roi_node: vtkMRMLMarkupsROINode, or None for the whole volume.
-    """
-
-    volume_node: object
-    modality: str | None
-    model: str
-    device: str = "auto"
-    roi_node: object = None
-
-    def key(self) -> tuple:
-        """The same as long as the image's features are the same; cheap to ask."""
-        node = self.volume_node
-        matrix = _world_matrix(node)
-        box = None if self.roi_node is None else tuple(round(x, 3) for x in roi_box(self.roi_node))
-        changed = node.GetImageData().GetMTime() if node.GetImageData() else 0
-        return node.GetID(), changed, matrix, self.modality, self.model, self.device, box
-
-
-@dataclass
-class Row:
-    """One line of the results.
-
-    Attributes:
-        segment_id: In the segmentation, empty where the structure was not found.
-        seconds: That it took after the one before.
-        center: RAS millimetres of the middle of its bounding box, or None.
-    """
-
-    name: str
-    segment_id: str
-    voxels: int
-    volume_ml: float
-    mean: float | None
-    confidence: float
-    touches_border: bool
-    seconds: float
-    color: tuple[int, int, int]
-    center: tuple[float, float, float] | None
-    measured: dict = field(repr=False, default_factory=dict)
-
-
-@dataclass
-class _Run:
-    """What one press of Segment put, for undo."""
-
-    writer: SegmentWriter
-    rows: list[Row] = field(default_factory=list)
+_NOTHING_KEPT = {"memory": 0, "disk": 0}
 
 
 class Session:
@@ -112,24 +44,26 @@ class Session:
         self.progress: tuple[int, int] | None = None
         self.error: SATError | None = None
         self.warning = ""  # of the segmentation written to
-        self.rows: list[Row] = []
         self.seconds: dict[str, float] = {}
         self._changed = changed
         self._folder: Path | None = None
         self._image_file: Path | None = None
         self._writing = ThreadPoolExecutor(1, "SAT-image")
         self._handing: tuple[Future, Callable] | None = None  # the image as it is written, and what sends it then
+        self._outcome = Outcome(lambda: self._changed())
+        self._over = False  # the run is, but for what is not measured yet
         self._key: tuple | None = None
         self._pid: int | None = None  # of the process that holds the image
+        self._kept = _NOTHING_KEPT
         self._image: str = ""
         self._volume: Volume | None = None
         self._request: int | None = None
         self._stage_start = 0.0
-        self._waiting: list[Callable[[], None]] = []
         self._writer: SegmentWriter | None = None
-        self._runs: list[_Run] = []
-        self._previews: OrderedDict[tuple, Mask] = OrderedDict()
-        self._previewing: int | None = None
+        self._previews = Previews(worker, self._image_gone)
+        self._writing.submit(sweep)
+
+    # State
 
     @property
     def busy(self) -> bool:
@@ -145,10 +79,18 @@ class Session:
         elapsed = time.monotonic() - self._stage_start
         return elapsed / done * max(0, total - done) if elapsed > 1 else None
 
+    @property
+    def kept(self) -> dict[str, int]:
+        """Bytes of encoded images that the worker keeps: `memory`, `disk`."""
+        return self._kept if self._is_held() else _NOTHING_KEPT
+
     def is_ready(self, settings: ImageSettings) -> bool:
         """Whether the image's features are there, so that a term takes a moment only."""
-        held = self._key is not None and self.worker.state in ("ready", "busy")
-        return held and self.worker.info.get("pid") == self._pid and self._key == settings.key()
+        return self._key is not None and self._is_held() and self._key == settings.key()
+
+    def _is_held(self) -> bool:
+        """Whether the process that the last image was given to runs."""
+        return self.worker.state in ("ready", "busy") and self.worker.info.get("pid") == self._pid
 
     def poll(self) -> None:
         """Brings what the worker has sent; to be called often."""
@@ -156,20 +98,41 @@ class Session:
             (written, send), self._handing = self._handing, None
             self._guarded(lambda: send(*written.result()))
         self.worker.poll()
+        self._outcome.poll()
+        if self._over and not self._outcome.measuring:
+            self._idle()
+            self._changed()
 
-    def encode(self, settings: ImageSettings, then: Callable[[], None] | None = None) -> None:
-        """Encodes the image of `settings` unless that is done, then calls `then`.
+    # The image
+
+    def encode(self, settings: ImageSettings) -> None:
+        """Encodes the image of `settings` unless that is done.
 
         Raises:
             InputError: The volume or region cannot be used, or something is running.
         """
         self._refuse_busy()
         self.error = None
-        if self.is_ready(settings):
-            if then:
-                then()
-            return
-        volume = volume_of(settings.volume_node, settings.modality)
+        if not self.is_ready(settings):
+            self._encode(settings, volume_of(settings.volume_node, settings.modality))
+
+    def clear_cache(self, done: Callable[[int], None], failed: Callable[[SATError], None]) -> None:
+        """Frees what is kept of encoded images; calls `done` with the bytes.
+
+        Raises:
+            InputError: Something is running.
+        """
+        self._refuse_busy()
+
+        def cleared(answer: dict) -> None:
+            self._kept = _NOTHING_KEPT
+            self._image_gone()
+            self._changed()
+            done(answer["freed"])
+
+        self.worker.request("clearCache", on_done=cleared, on_error=failed)
+
+    def _encode(self, settings: ImageSettings, volume: Volume, then: Callable[[], None] | None = None) -> None:
         key = settings.key()
         place = None if self.worker.remote else self._place() / f"image-{time.monotonic_ns()}.npy"
         params = {
@@ -183,11 +146,13 @@ class Session:
         def done(result: dict) -> None:
             self._key, self._image, self._volume = key, result["key"], volume
             self._pid = self.worker.info.get("pid")
+            self._kept = result.get("kept", _NOTHING_KEPT)
             self.seconds["encode"] = result["seconds"]
-            self._previews.clear()
-            self._end()
+            self._idle()
             if then:
                 self._guarded(then)
+            else:
+                self._changed()
 
         def send(image: dict, binary) -> None:
             self._request = self.worker.request(
@@ -199,13 +164,19 @@ class Session:
                 on_error=self._failed,
             )
 
-        self._key = None
-        self._start(STARTING if self.worker.state in ("stopped", "failed") else ENCODING)
+        self._image_gone()
+        self._start(STARTING if self.worker.state in ("stopped", "starting", "failed") else ENCODING)
         self._image_file = place
         self.worker.start()
         # a large scan takes a second to write, which Slicer need not wait for
         self._handing = self._writing.submit(image_message, volume, place), send
         self._changed()
+
+    def _image_gone(self) -> None:
+        self._key = None
+        self._previews.forget()
+
+    # Terms
 
     def segment(
         self,
@@ -215,6 +186,8 @@ class Session:
         replace: dict[str, str] | None = None,
     ) -> None:
         """Segments terms into a segmentation, as one step that `undo` takes back; encodes the image first if needed.
+
+        Free text that the model's text encoder is missing for is told before the image is encoded.
 
         Args:
             settings: The image.
@@ -226,118 +199,68 @@ class Session:
             InputError: The volume or region cannot be used, there is nothing to do, or something is running.
         """
         if not asked:
-            raise InputError("Choose at least one term first.")
+            raise InputError(_("Choose at least one term first."))
         self._refuse_busy()
-        asked = list(asked)
-        self.seconds = {}
-        self.encode(settings, lambda: self._predict(settings, asked, segmentation_node, replace or {}))
+        asked, replace = list(asked), replace or {}
+        ready = self.is_ready(settings)
+        volume = self._volume if ready else volume_of(settings.volume_node, settings.modality)
+        settings.key()  # what is wrong with the region is said at once
+        self.error, self.seconds = None, {}
+        self._previews.stop()
+        self.show_output(segmentation_node)
 
-    def preview(self, asked: Asked, show: Callable[[Mask], None]) -> None:
-        """Calls `show` with the term's mask on the image that is ready; does nothing while something runs."""
-        key = (self._key, asked.prompt)
-        if self._key is None or self.busy:
-            return
-        if key in self._previews:
-            self._previews.move_to_end(key)
-            show(self._previews[key])
-            return
-        volume = self._volume
+        def begin() -> None:
+            self._with_image(settings, volume, lambda: self._predict(settings, asked, segmentation_node, replace))
 
-        def result(values: dict, binary: bytes | None) -> None:
-            self._previews[key] = mask = mask_of_result(values, binary, volume.shape)
-            while len(self._previews) > _KEPT_PREVIEWS:
-                self._previews.popitem(last=False)
-            if self._previewing == values["id"]:
-                show(mask)
+        free = [term for term in asked if term.free]
+        if free:
+            self._check_texts(settings, volume, free, begin)
+        else:
+            begin()
 
-        self.stop_preview()
-        self._previewing = self.worker.request(
-            "predict", self._asking([asked]), on_result=result, on_error=self._preview_failed
-        )
+    def _with_image(self, settings: ImageSettings, volume: Volume, then: Callable[[], None]) -> None:
+        if self.is_ready(settings):
+            then()
+        else:
+            self._encode(settings, volume, then)
 
-    def stop_preview(self) -> None:
-        """Nothing more is wanted of the preview that is on its way."""
-        if self._previewing is not None:
-            self.worker.cancel(self._previewing)
-            self._previewing = None
+    def _check_texts(
+        self, settings: ImageSettings, volume: Volume, free: list[Asked], then: Callable[[], None]
+    ) -> None:
+        """Asks whether the model can be asked for free text."""
 
-    def cancel(self) -> None:
-        """Stops what runs; segments that have arrived stay."""
-        if self._handing is not None:
-            self._handing[0].add_done_callback(lambda _written, file=self._image_file: _remove(file))
-            self._handing = None
+        def told(answer: dict) -> None:
+            if answer["missing"] is None:
+                self._idle()
+                self._guarded(then)
+                return
+            names = [term.name for term in free if term.prompt in answer["free_text"]]
+            self.error = InputError(
+                _("Remove {names} from the list, or install what free text needs. {reason}").format(
+                    names=", ".join(names or [term.name for term in free]), reason=answer["missing"]
+                )
+            )
             self._end()
-        elif self._request is not None:
-            self.worker.cancel(self._request)
 
-    def undo(self) -> None:
-        """Takes back the segments of the last run.
-
-        Raises:
-            InputError: Their segmentation is no longer in the scene.
-        """
-        if self.can_undo:
-            run = self._runs.pop()
-            self.rows = [row for row in self.rows if row not in run.rows]
-            run.writer.undo()
-            self._changed()
-
-    @property
-    def edited(self) -> list[str]:
-        """Names of the segments of the last run whose voxels or name are no longer as they were put."""
-        if not self.can_undo:
-            return []
-        writer, rows = self._runs[-1].writer, self._runs[-1].rows
-        segmentation = writer.node.GetSegmentation()
-        found = [(row, segmentation.GetSegment(row.segment_id)) for row in rows]
-        return [
-            row.name
-            for row, segment in found
-            if segment and (segment.GetName() != row.name or writer.voxels(row.segment_id) != row.voxels)
-        ]
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a run to take back."""
-        return bool(self._runs) and not self.busy
-
-    def forget(self) -> None:
-        """Of the scene: its nodes are gone. A run is cancelled; what it still brings goes nowhere."""
-        self.forget_output()
-        self._key = self._volume = None
-        self._previews.clear()
+        params = {
+            "model": settings.model,
+            "prompts": [term.prompt for term in free],
+            "modality": settings.modality or volume.modality,
+        }
+        self._start(STARTING)
+        self._request = self.worker.request(
+            "encodeText", params, on_progress=self._progress, on_done=told, on_error=self._failed
+        )
         self._changed()
 
-    def forget_output(self) -> None:
-        """The segmentation is gone or another one is used; the image stays encoded."""
-        self.cancel()
-        self.stop_preview()
-        self._writer = None
-        self._runs.clear()
-        self.rows, self.warning = [], ""
-        self._changed()
-
-    def uses(self, node) -> bool:
-        """Whether a run writes to a segmentation node now, or could be taken back there."""
-        writers = [run.writer for run in self._runs] + ([self._writer] if self._writer else [])
-        return any(writer.node is node for writer in writers)
-
-    def close(self) -> None:
-        """Stops the worker and removes what was written for it."""
-        self._writer = self._handing = None
-        self._writing.shutdown()
-        self.worker.stop()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-
-    def _predict(self, settings: ImageSettings, asked: list[Asked], segmentation_node, replace) -> None:
+    def _predict(
+        self, settings: ImageSettings, asked: list[Asked], segmentation_node, replace: dict, again: bool = True
+    ) -> None:
         volume = self._volume
         writer = self._writer = SegmentWriter(segmentation_node, settings.volume_node)
         self.warning = writer.warning or ""
         writer.begin()
-        run = _Run(writer)
-        self._runs.append(run)
+        run = self._outcome.begin(writer)
         start = time.monotonic()
         told = 0.0
         of_prompt: dict[str, list[Asked]] = {}
@@ -350,19 +273,31 @@ class Session:
                 return  # the scene was closed, or the node removed
             own, told = values["seconds"] - told, values["seconds"]
             mask = mask_of_result(values, binary, volume.shape)
+            confidence = values["confidence"]
+            tags = {MODEL_TAG: settings.model, VERSION_TAG: __version__, CONFIDENCE_TAG: f"{confidence:.3f}"}
             for term in of_prompt[values["prompt"]]:
-                tags = {"SlicerSAT.Model": settings.model, "SlicerSAT.Version": __version__}
-                tags["SlicerSAT.Confidence"] = f"{values['confidence']:.3f}"
                 segment_id = writer.put(term.name, term.entry, mask, tags, replace.get(term.name))
-                row = _row(volume, term, mask, values["confidence"], own, segment_id)
-                self.rows = [other for other in self.rows if other.segment_id != segment_id] + [row]
-                run.rows.append(row)
-            self._changed()
+                self._outcome.add(run, volume, term, mask, confidence, own, segment_id)
 
-        def done(_: dict) -> None:
+        def done(_answer: dict) -> None:
             self.seconds["segment"] = time.monotonic() - start
             self._finish_writing(writer)
             self._end()
+
+        def failed(error: WorkerError) -> None:
+            if error.kind != "gone" or not again or self._writer is not writer:
+                self._failed(error)
+                return
+            self._finish_writing(writer)  # other images took its place: it is encoded anew, once
+            self._image_gone()
+            self._idle()
+            self._guarded(
+                lambda: self._encode(
+                    settings,
+                    volume_of(settings.volume_node, settings.modality),
+                    lambda: self._predict(settings, asked, segmentation_node, replace, again=False),
+                )
+            )
 
         self._start(SEGMENTING)
         prompts = [terms[0] for terms in of_prompt.values()]
@@ -372,7 +307,7 @@ class Session:
             on_progress=self._progress,
             on_result=lambda values, binary: self._guarded(lambda: result(values, binary)),
             on_done=done,
-            on_error=self._failed,
+            on_error=failed,
         )
         self._changed()
 
@@ -380,14 +315,95 @@ class Session:
         folder = None if self.worker.remote else str(self._place())
         return {"key": self._image, "prompts": [term.prompt for term in asked], "folder": folder}
 
+    def cancel(self) -> None:
+        """Stops what runs; segments that have arrived stay."""
+        if self._handing is not None:
+            self._handing[0].add_done_callback(lambda _written, file=self._image_file: _remove(file))
+            self._handing = None
+            self._end()
+        elif self._request is not None:
+            self.worker.cancel(self._request)
+
+    # Previews
+
+    def preview(self, asked: Asked, show: Callable[[Mask], None]) -> None:
+        """Calls `show` with the term's mask on the image that is ready; does nothing while something runs."""
+        if self._key is not None and not self.busy:
+            self._previews.want((self._key, asked.prompt), self._asking([asked]), self._volume, show)
+
+    def stop_preview(self) -> None:
+        """Nothing more is wanted of the preview that is on its way."""
+        self._previews.stop()
+
+    # Results
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of the segmentation shown."""
+        return self._outcome.rows
+
+    def show_output(self, segmentation_node) -> None:
+        """Makes `rows` those of a segmentation's segments, also of ones that came from a file; None for none."""
+        if segmentation_node is not self._outcome.output:
+            self.warning = ""
+            self._outcome.show(segmentation_node)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a run to take back in the segmentation shown."""
+        return self._outcome.last_run() is not None and not self.busy
+
+    @property
+    def edited(self) -> list[str]:
+        """Names of the segments of that run whose voxels or name are no longer as they were put."""
+        return edited(self._outcome.last_run()) if self.can_undo else []
+
+    def undo(self) -> None:
+        """Takes back the segments of that run.
+
+        Raises:
+            InputError: Their segmentation is no longer in the scene.
+        """
+        if self.can_undo:
+            self._outcome.undo(self._outcome.last_run())
+
+    # Ends
+
+    def forget(self) -> None:
+        """Of the scene: its nodes are gone. A run is cancelled; what it still brings goes nowhere."""
+        self.cancel()
+        self._writer = self._volume = None
+        self.warning = ""
+        self._outcome.forget()
+        self._image_gone()
+        self._changed()
+
+    def forget_output(self, segmentation_node) -> None:
+        """A segmentation is gone: a run on it is cancelled. The image stays encoded."""
+        if self._writer is not None and self._writer.node is segmentation_node:
+            self.cancel()
+            self._writer = None
+        self._outcome.forget_output(segmentation_node)
+        self._changed()
+
+    def close(self) -> None:
+        """Stops the worker and removes what was written for it."""
+        self._writer = self._handing = None
+        self._outcome.close()
+        self._writing.shutdown()
+        self.worker.stop()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
     def _place(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="sat-panel-"))
+            self._folder = own_folder("sat-panel")
         return self._folder
 
     def _refuse_busy(self) -> None:
         if self.busy:
-            raise InputError("Wait until the run has ended, or cancel it first.")
+            raise InputError(_("Wait until the run has ended, or cancel it first."))
 
     def _start(self, stage: str) -> None:
         self.stage, self.progress, self._stage_start = stage, None, time.monotonic()
@@ -413,69 +429,36 @@ class Session:
             else:
                 self._end()
 
-    def _preview_failed(self, error: WorkerError) -> None:
-        if error.kind in ("died", "gone"):
-            self._key = None
-
     def _failed(self, error: WorkerError) -> None:
         if self._writer is not None:
             self._finish_writing(self._writer)
         if error.kind != "cancelled":
             self.error = error
         if error.kind in ("died", "gone") or self.worker.state in ("stopped", "starting", "failed"):
-            self._key = None  # a new process holds no image
+            self._image_gone()  # a new process holds no image
         self._end()
 
     def _finish_writing(self, writer: SegmentWriter) -> None:
         if self._writer is writer:
             writer.finish()
             self._writer = None
-            if self._runs and not self._runs[-1].rows:
-                self._runs.pop()  # nothing to take back
+            self._outcome.drop_empty()
 
     def _end(self) -> None:
-        self.stage, self.progress, self._request = IDLE, None, None
+        """The run ends once all its rows are known."""
+        self._request = None
+        self._over = True
+        if not self._outcome.measuring:
+            self._idle()
+        self._changed()
+
+    def _idle(self) -> None:
+        self.stage, self.progress, self._request, self._over = IDLE, None, None, False
         if self._handing is None:
             _remove(self._image_file)  # the worker holds it in its own form, or does not want it
-        self._changed()
 
 
 def _remove(file: Path | None) -> None:
     if file is not None:
         with suppress(OSError):
             file.unlink(missing_ok=True)
-
-
-def _row(volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: float, segment_id: str) -> Row:
-    measured = measure(volume, Segment(term.name, mask, term.entry), confidence)
-    center = None
-    if mask.voxels:
-        middle = np.add(mask.start, np.divide(np.subtract(mask.block.shape, 1), 2))
-        center = tuple(float(x) for x in volume.affine[:3, :3] @ middle + volume.affine[:3, 3])
-    return Row(
-        term.name,
-        segment_id,
-        mask.voxels,
-        measured["volume_ml"],
-        measured["mean"],
-        confidence,
-        measured["touches_border"],
-        seconds,
-        term.entry.color,
-        center,
-        measured,
-    )
-
-
-def _world_matrix(node) -> tuple[float, ...]:
-    """IJK to world, as numbers that compare; of a non-linear transform, the node's own matrix."""
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    transform = node.GetParentTransformNode()
-    if transform is not None and transform.IsTransformToWorldLinear():
-        to_world = vtk.vtkMatrix4x4()
-        transform.GetMatrixTransformToWorld(to_world)
-        vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
-    return tuple(round(matrix.GetElement(i, j), 6) for i in range(3) for j in range(4))

@@ -6,6 +6,7 @@ timer calls in a user interface and a loop elsewhere.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -186,11 +187,15 @@ class Worker:
         self._send_waiting()
         return identity
 
-    def cancel(self, request_id: int) -> None:
+    def cancel(self, request_id: int, kill: bool = True) -> None:
         """Stops a request at its next window, or within two seconds by killing the process and all it started.
 
         From now on nothing of it is told but its end, an error of kind "cancelled". Requests behind one that had to be
         killed are asked of a new process.
+
+        Args:
+            request_id: Its number.
+            kill: Whether the process, with all it holds, may be killed for it.
         """
         request = self._open.get(request_id)
         if request is None or request.kill_at is not None:
@@ -198,7 +203,7 @@ class Worker:
         if not request.sent:
             self._settle(request, _cancelled())
             return
-        request.kill_at = time.monotonic() + CANCEL_SECONDS
+        request.kill_at = time.monotonic() + CANCEL_SECONDS if kill else math.inf
         self._connection.send(protocol.frame(protocol.request("$/cancelRequest", {"id": request_id})))
 
     def poll(self) -> None:

@@ -9,15 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from .protocol import ProtocolError, TruncatedError, read_message, write_frame
+from .temporary import own_folder
 
 _LOG_LINES = 200
 _LONGEST_LINE = 4096  # bytes of the log read at once; what is longer becomes several lines
@@ -50,7 +49,7 @@ class Connection:
         self.garbage: ProtocolError | None = None
         self._ended_at: float | None = None
         self._outgoing: queue.SimpleQueue[tuple[bytes, memoryview | bytes] | None] = queue.SimpleQueue()
-        self.folder = Path(tempfile.mkdtemp(prefix="sat-worker-"))
+        self.folder = own_folder("sat-worker")
         try:
             self._process = subprocess.Popen(
                 list(command),

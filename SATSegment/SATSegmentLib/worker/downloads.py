@@ -1,4 +1,4 @@
-"""Downloading a model, told in bytes of all its files together."""
+"""Downloading and converting a model, told in bytes of all its files together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..models import find_model
-from ..models.installing import download_model
+from ..models.installing import convert_downloaded, download_model
 
 
 def download(name: str, progress: Callable[[str, int, int], None], cancelled: Callable[[], bool]) -> None:
@@ -35,4 +35,11 @@ def download(name: str, progress: Callable[[str, int, int], None], cancelled: Ca
             progress("convert", 0, 1)
 
     download_model(model, file_progress, cancelled)
+    progress("convert", 1, 1)
+
+
+def convert(name: str, progress: Callable[[str, int, int], None]) -> None:
+    """Installs a published model whose files were downloaded before; `progress` and errors as `download`."""
+    progress("convert", 0, 1)
+    convert_downloaded(find_model(name))
     progress("convert", 1, 1)

@@ -25,7 +25,7 @@ from ..models.loading import LoadedModel, load
 from ..models.registry import remove
 from ..network.prompts import CachedPrompts
 from .arrays import pack, volume_of_message, write_array
-from .downloads import download
+from .downloads import convert, download
 from .faults import ImageGoneError, fault_of
 from .server import Call
 
@@ -50,8 +50,10 @@ class Session:
         self.methods = {
             "models": self.models,
             "download": self.download,
+            "convert": self.convert,
             "import": self.import_model,
             "remove": self.remove,
+            "clearCache": self.clear_cache,
             "setImage": self.set_image,
             "predict": self.predict,
             "encodeText": self.encode_text,
@@ -85,6 +87,11 @@ class Session:
         download(model, call.progress, call.cancelled)
         return {"model": model}
 
+    def convert(self, call: Call, model: str) -> dict:
+        """`convert`: installs a published model that was downloaded before."""
+        convert(model, call.progress)
+        return {"model": model}
+
     def import_model(self, call: Call, path: str) -> dict:
         """`import`: installs a model from files carried over by hand."""
         return {"model": import_model(Path(path)).name}
@@ -97,6 +104,18 @@ class Session:
         return {"freed": remove(info)}
 
     # Segmenting
+
+    def clear_cache(self, call: Call) -> dict:
+        """`clearCache`: forgets all images and their features."""
+        freed = self._kept()
+        self._store.close()
+        self._store = FeatureStore(folder=self._folder)
+        self._predictor = None
+        return {"freed": freed["memory"] + freed["disk"]}
+
+    def _kept(self) -> dict[str, int]:
+        """Bytes of the features kept."""
+        return {"memory": self._store._used(on_disk=False), "disk": self._store._used(on_disk=True)}
 
     def set_image(
         self,
@@ -128,6 +147,7 @@ class Session:
             "grid_shape": list(predictor.grid.crop_shape),
             "windows": predictor.windows,
             "encoded": encoded,
+            "kept": self._kept(),
             "seconds": time.perf_counter() - start,
         }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import MutableMapping, MutableSequence
 
 
-class ObservedList(MutableSequence):
-    """A list of a parameter node. It can be changed in place; `+` and `*` are refused, as in Slicer."""
+class _Observed:
+    """A collection of a parameter node: each change in place is written there."""
 
-    def __init__(self, values: list, node, kind, name: str):
+    __hash__ = None
+
+    def __init__(self, values, node, kind, name: str):
         self._values = values
         self._save = lambda: kind.write(node, name, self._values)
         self._load = lambda: kind.read(node, name)._values
@@ -23,21 +25,30 @@ class ObservedList(MutableSequence):
     def __len__(self):
         return len(self._values)
 
-    def __getitem__(self, index):
-        return self._values[index]
+    def __getitem__(self, key):
+        return self._values[key]
 
-    def __setitem__(self, index, value):
-        self._values[index] = value
+    def __setitem__(self, key, value):
+        self._values[key] = value
         self._saved()
 
-    def __delitem__(self, index):
-        del self._values[index]
+    def __delitem__(self, key):
+        del self._values[key]
         self._saved()
 
     def __eq__(self, other):
-        return self._values == (other._values if isinstance(other, ObservedList) else other)
+        return self._values == (other._values if isinstance(other, _Observed) else other)
 
-    __hash__ = None
+    def __repr__(self):
+        return f"{type(self).__name__}({self._values})"
+
+    def clear(self):
+        self._values.clear()
+        self._saved()
+
+
+class ObservedList(_Observed, MutableSequence):
+    """A list of a parameter node. It can be changed in place; `+` and `*` are refused, as in Slicer."""
 
     def __iadd__(self, other):
         self.extend(other)
@@ -61,10 +72,6 @@ class ObservedList(MutableSequence):
         self._values.extend(values)
         self._saved()
 
-    def clear(self):
-        self._values.clear()
-        self._saved()
-
     def reverse(self):
         self._values.reverse()
         self._saved()
@@ -74,49 +81,9 @@ class ObservedList(MutableSequence):
         self._values.sort(*arguments, **keywords)
         self._saved()
 
-    def __repr__(self):
-        return f"ObservedList({self._values})"
 
-
-class ObservedDict(MutableMapping):
+class ObservedDict(_Observed, MutableMapping):
     """A dictionary of a parameter node."""
-
-    def __init__(self, values: dict, node, kind, name: str):
-        self._values = values
-        self._save = lambda: kind.write(node, name, self._values)
-        self._load = lambda: kind.read(node, name)._values
-
-    def _saved(self) -> None:
-        try:
-            self._save()
-        finally:
-            self._values = self._load()
-
-    def __len__(self):
-        return len(self._values)
 
     def __iter__(self):
         return iter(self._values)
-
-    def __getitem__(self, key):
-        return self._values[key]
-
-    def __setitem__(self, key, value):
-        self._values[key] = value
-        self._saved()
-
-    def __delitem__(self, key):
-        del self._values[key]
-        self._saved()
-
-    def __eq__(self, other):
-        return self._values == (other._values if isinstance(other, ObservedDict) else other)
-
-    __hash__ = None
-
-    def clear(self):
-        self._values.clear()
-        self._saved()
-
-    def __repr__(self):
-        return f"ObservedDict({self._values})"

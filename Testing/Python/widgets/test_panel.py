@@ -35,9 +35,15 @@ def panel(widget):
 
 @pytest.fixture
 def chest(widget):
+    """A volume, with a region that one window holds, so that runs take a moment."""
+    import slicer
     from Testing.panel import load_chest
 
+    region = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "part")
+    region.SetCenterWorld(20, 0, -250)
+    region.SetSizeWorld(160, 200, 100)
     widget._parameterNode.inputVolume = load_chest()
+    widget._parameterNode.region = region
     Harness.process_events()
     return widget._parameterNode.inputVolume
 
@@ -70,6 +76,38 @@ def segments(widget):
     node = widget._parameterNode.outputSegmentation
     found = node.GetSegmentation() if node else None
     return [found.GetNthSegment(i).GetName() for i in range(found.GetNumberOfSegments())] if found else []
+
+
+def segmentation_nodes():
+    import slicer
+
+    nodes = slicer.mrmlScene.GetNodesByClass("vtkMRMLSegmentationNode")
+    nodes.UnRegister(None)
+    found = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+    return [node.GetName() for node in found if not node.GetHideFromEditors()]
+
+
+def drawn(volume, *names):
+    """A segmentation of boxes, as a run would put them, without a run."""
+    import numpy as np
+    import slicer
+
+    from SATSegmentLib.anatomy import coded_entry
+    from SATSegmentLib.imaging import Mask
+    from SATSegmentLib.mrml import SegmentWriter, volume_of
+    from SATSegmentLib.mrml.segments import CONFIDENCE_TAG, MEASURED_TAG
+    from SATSegmentLib.widgets.asked import Asked
+    from SATSegmentLib.widgets.rows import noted, row_of
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    writer = SegmentWriter(node, volume)
+    image = volume_of(volume)
+    for number, name in enumerate(names):
+        mask = Mask(image.shape, (15 * number, 20, 10), np.ones((10, 10, 5), bool))
+        term = Asked(name, name, coded_entry(name))
+        segment_id = writer.put(name, term.entry, mask, {CONFIDENCE_TAG: "0.9"})
+        writer.note(segment_id, MEASURED_TAG, noted(row_of(image, term, mask, 0.9, 1.5, segment_id)))
+    return node
 
 
 def test_opening_it_imports_nothing_heavy_and_works_without_it():
@@ -166,10 +204,10 @@ def test_a_run_gives_coded_coloured_segments_and_results(widget, panel, chest, t
     assert "SCT^39607008^Lung~SCT^24028007^Right" in first.GetTerminology()
     table = panel.results.table
     assert [table.item(row, 0).text().removesuffix(" ⚠") for row in range(table.rowCount)] == segments(widget)
-    assert float(table.item(0, 1).text()) > 1000
+    assert float(table.item(0, 1).text()) > 300
     assert "3 of 3 terms found" in panel.ui.status.text
     Harness.answer(str(tmp_path / "a.csv"))
-    panel._export_table()
+    panel.exports.table()
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("right lung,")
     Harness.click(panel.ui.undoButton)
     assert segments(widget) == []
@@ -232,7 +270,8 @@ def test_cancel_and_run_again(widget, panel, chest):
     Harness.click(panel.ui.cancelButton)
     assert Harness.wait_until(lambda: not panel.session.busy, 60)
     assert panel.ui.errorText.text == ""
-    assert segments(widget) == []
+    assert widget._parameterNode.outputSegmentation is None  # what the run itself had made
+    assert segmentation_nodes() == []
     run(panel)
     assert segments(widget) == ["right lung"]
 
@@ -241,7 +280,7 @@ def test_cancel_and_run_again(widget, panel, chest):
 def test_a_crash_of_the_worker_is_told_and_mended(widget, panel, chest):
     add(panel, "rt lung")
     Harness.click(panel.ui.runButton)
-    assert Harness.wait_until(lambda: panel.session.progress is not None, 60)
+    assert Harness.wait_until(lambda: panel.session.worker.state == "busy", 60)
     os.kill(panel.session.worker.info["pid"], signal.SIGKILL)
     assert Harness.wait_until(lambda: not panel.session.busy, 60)
     assert "stopped unexpectedly" in panel.ui.errorText.text
@@ -269,6 +308,7 @@ def test_a_volume_removed_while_running_ends_the_run(widget, panel, chest):
     slicer.mrmlScene.RemoveNode(chest)
     assert Harness.wait_until(lambda: not panel.session.busy, 60)
     assert panel.session.rows == []
+    assert segmentation_nodes() == []  # the run's own, still empty
     assert "Choose a volume first" in panel.ui.runButton.toolTip
 
 
@@ -276,6 +316,9 @@ def test_a_saved_scene_brings_everything_back(widget, panel, chest, tmp_path):
     import slicer
 
     add(panel, "rt lung", "spinal cord")
+    widget._parameterNode.outputSegmentation = drawn(chest, "right lung", "spinal cord")
+    assert Harness.wait_until(lambda: len(panel.session.rows) == 2, 10)
+    rows = panel.session.rows
     panel.ui.segmentAsIClick.checked = True
     panel.ui.modality.currentIndex = panel.ui.modality.findData("ct")
     slicer.util.arrayFromVolume(chest)
@@ -288,6 +331,15 @@ def test_a_saved_scene_brings_everything_back(widget, panel, chest, tmp_path):
     assert widget._parameterNode.inputVolume.GetName() == "CTChest4"
     assert panel.ui.segmentAsIClick.checked
     assert panel.ui.modality.currentData == "ct"
+    assert segments(widget) == ["right lung", "spinal cord"]
+    assert Harness.wait_until(lambda: len(panel.session.rows) == 2, 10)
+    assert panel.results.table.rowCount == 2
+    for before, after in zip(rows, panel.session.rows, strict=True):
+        assert (after.name, after.voxels, after.color) == (before.name, before.voxels, before.color)
+        assert (after.mean, after.seconds) == (before.mean, 1.5)
+        assert after.measured == {**before.measured, "volume_ml": pytest.approx(before.volume_ml)}
+        assert after.center == pytest.approx(before.center, abs=0.1)
+        assert not after.edited
 
 
 def test_what_cannot_be_done_says_why(panel):
@@ -342,9 +394,9 @@ def test_presets_are_exported_and_imported_without_loss(panel, chest, tmp_path):
 
 def test_every_preset_names_terms_of_the_tree():
     from SATSegmentLib.anatomy import knowledge_tree
-    from SATSegmentLib.widgets.presets import BUILT_IN
+    from SATSegmentLib.widgets.presets import built_in
 
-    for name, prompts in BUILT_IN.items():
+    for name, prompts in built_in().items():
         missing = [prompt for prompt in prompts if knowledge_tree().named(prompt) is None]
         assert missing == [], name
 
@@ -366,18 +418,14 @@ def test_cancel_after_the_first_result_keeps_it_and_the_panel_alive(widget, pane
     assert panel.session.can_undo
 
 
-def test_a_volume_is_encoded_as_soon_as_it_is_chosen_if_wanted(widget, panel):
-    from Testing.panel import load_chest
-
-    first = load_chest()
-    Harness.process_events()
+def test_a_volume_is_encoded_as_soon_as_it_is_chosen_if_wanted(widget, panel, chest):
     widget._parameterNode.inputVolume = None
     widget._parameterNode.encodeAtOnce = True
-    Harness.pick(panel.ui.inputVolume, first.GetName())
+    Harness.pick(panel.ui.inputVolume, chest.GetName())
     assert panel.session.busy
     assert Harness.wait_until(lambda: not panel.session.busy, 120)
     assert panel.session.is_ready(panel.settings())
-    assert panel.settings().volume_node is first
+    assert panel.settings().volume_node is chest
 
 
 def test_another_volume_gets_its_own_segmentation_and_modality(widget, panel, chest):
@@ -460,3 +508,205 @@ def test_a_wrong_remote_command_is_said_and_can_be_mended(widget, panel, chest):
     assert segments(widget) == ["right lung"]
     Harness.click(panel.ui.runButton)  # asks what to do with the segment there is: unanswered, nothing
     assert not panel.session.busy
+
+
+def test_results_of_a_segmentation_appear_when_it_is_chosen(widget, panel, chest):
+    node = drawn(chest, "left lung", "right lung")
+    widget._parameterNode.outputSegmentation = node
+    assert Harness.wait_until(lambda: panel.results.table.rowCount == 2, 5)
+    row = panel.session.rows[0]
+    assert (row.name, row.voxels, row.confidence, row.seconds) == ("left lung", 500, 0.9, 1.5)
+    assert row.mean < 100
+    assert row.touches_border  # at i = 0
+    Harness.click((panel.results.table, panel.results.table.model().index(1, 0)))
+    widget._parameterNode.outputSegmentation = None
+    Harness.process_events()
+    assert panel.results.table.rowCount == 0
+
+
+def test_the_3d_button_shows_the_truth(widget, panel, chest):
+    first, second = drawn(chest, "left lung"), drawn(chest, "right lung")
+    widget._parameterNode.outputSegmentation = first
+    Harness.process_events()
+    assert not panel.ui.show3d.checked
+    Harness.click(panel.ui.show3d)
+    assert panel.ui.show3d.checked
+    widget._parameterNode.outputSegmentation = second
+    Harness.process_events()
+    assert not panel.ui.show3d.checked
+    widget._parameterNode.outputSegmentation = first
+    Harness.process_events()
+    assert panel.ui.show3d.checked
+    first.GetDisplayNode().SetVisibility3D(False)  # elsewhere in Slicer
+    widget.exit()
+    widget.enter()
+    assert not panel.ui.show3d.checked
+    Harness.click(panel.ui.show3d)
+    assert panel.ui.show3d.checked
+    Harness.close_scene()
+    assert not panel.ui.show3d.checked
+    assert not panel.ui.show3d.enabled
+
+
+def test_what_is_missing_for_dicom_seg_is_said_of_this_volume(widget, panel, chest):
+    widget._parameterNode.outputSegmentation = drawn(chest, "left lung")
+    Harness.process_events()
+    panel.exports.dicom()
+    told = Harness.dialogs_shown()[-1].text
+    assert "CTChest4 was not loaded from DICOM" in told
+    assert "QuantitativeReporting" in told
+
+
+def test_devices_are_known_before_the_first_run(widget, panel, chest):
+    session = panel.session
+    assert session.worker.state == "stopped"
+    assert Harness.wait_until(lambda: session.worker.state == "ready", 120)
+    assert Harness.wait_until(lambda: panel.ui.device.count >= 2 and panel._devices, 5)
+    assert not session.busy
+    assert panel.ui.status.text == ""
+
+
+def test_another_machine_is_asked_for_its_models_only_when_one_says_so(widget, panel, chest, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "SATSegment"))
+    panel.ui.setupSection.collapsed = False
+    panel.setup.command.text = f'"{sys.executable}" -m SATSegmentLib.worker'
+    panel.setup._store_command()
+    assert panel.session.worker.remote
+    assert panel.setup.models.models == []
+    assert "another machine" in panel.setup.packages.text
+    Harness.process_events()
+    assert panel.session.worker.state == "stopped"
+    Harness.click(panel.setup.install_button)
+    assert Harness.wait_until(lambda: panel.setup.models.list.topLevelItemCount > 1, 120)
+    titles = [panel.ui.model.itemText(row) for row in range(panel.ui.model.count)]
+    assert any("not installed" in title for title in titles)
+    assert panel.ui.model.currentData == "sat-tiny"
+
+
+def test_a_model_that_was_downloaded_is_offered_to_be_converted_or_removed(panel, chest):
+    from SATSegmentLib.models import find_model
+
+    model = find_model("sat-nano")
+    model.downloads.mkdir(parents=True)
+    for name in ("nano.pth", "nano_text_encoder.pth"):
+        (model.downloads / name).write_bytes(bytes(1 << 20))
+    panel.setup.refresh()
+    models = panel.setup.models
+    panel.ui.setupSection.collapsed = False
+    Harness.process_events()
+
+    def select():
+        for row in range(models.list.topLevelItemCount):
+            if "Nano" in models.list.topLevelItem(row).text(0):
+                models.list.setCurrentItem(models.list.topLevelItem(row))
+                return models.list.topLevelItem(row)
+
+    assert select().text(1) == "not installed"  # a file is not there yet
+    assert models.download_button.text.startswith("Download")
+    (model.downloads / "vocab.txt").write_text("[PAD]")
+    panel.setup.refresh()
+    assert select().text(1) == "to be converted"
+    assert models.download_button.text == "Convert"
+    panel.node.model = "sat-nano"
+    Harness.process_events()
+    assert "Convert the model sat-nano first" in panel.ui.runButton.toolTip
+    Harness.click(models.download_button)
+    assert Harness.wait_until(lambda: not models.busy, 120)
+    assert "nano.pth" in models.message.text  # it is damaged, and was not downloaded again
+    assert len(Harness.dialogs_shown()) == 0
+    select()
+    Harness.answer("OK")
+    Harness.click(models.remove_button)
+    assert Harness.wait_until(lambda: not models.busy, 60)
+    assert not model.downloads.exists()
+    assert select().text(1) == "not installed"
+
+
+def test_packages_are_installed_in_words_while_slicer_goes_on(panel):
+    from Testing.Harness import packaging
+
+    panel.ui.setupSection.collapsed = False
+    setup = panel.setup
+    setup.missing = ["nibabel", "requests"]
+    told = []
+    packaging.asked.clear()
+    packaging.planned.append(
+        (
+            [
+                "Collecting nibabel>=5.2 (from somewhere)",
+                "  Downloading nibabel-5.3.2-py3-none-any.whl (3.3 MB)",
+                "Installing collected packages: requests, nibabel",
+            ],
+            0,
+        )
+    )
+    Harness.answer("OK")
+    setup.install()
+    assert "Install nibabel, requests into Slicer's Python" in Harness.dialogs_shown()[-1].text
+    assert setup.packages.text == "Installing nibabel, requests …"
+    assert setup.install_bar.visible
+    assert not setup.install_button.enabled
+    assert "being installed" in setup.install_button.toolTip
+    setup.install()  # a second time does nothing
+    setup._installation._told = told.append
+    assert Harness.wait_until(lambda: setup._installation is None, 5)
+    assert told == [
+        "Looking for nibabel …",
+        "Downloading nibabel-5.3.2-py3-none-any.whl …",
+        "Installing requests, nibabel …",
+    ]
+    assert [line.partition(">")[0] for line in packaging.asked[0]] == ["nibabel", "requests"]
+    assert setup.packages.text == "All packages are installed."
+    assert not setup.install_bar.visible
+
+
+def test_packages_that_cannot_be_installed_say_why(panel):
+    from Testing.Harness import packaging
+
+    panel.setup.missing = ["nibabel"]
+    packaging.planned.append((["ERROR: No matching distribution found for nibabel"], 1))
+    Harness.answer("OK", "OK")
+    panel.setup.install()
+    assert Harness.wait_until(lambda: panel.setup._installation is None, 5)
+    assert "could not be installed (pip ended with code 1)" in Harness.dialogs_shown()[-1].text
+    panel.setup.missing = ["torch"]
+    Harness.answer("OK", "OK")
+    panel.setup.install()
+    assert "PyTorch by its extension" in panel.setup.packages.text
+    assert Harness.wait_until(lambda: panel.setup._installation is None, 5)
+    assert "Install the extension PyTorch" in Harness.dialogs_shown()[-1].text
+
+
+def test_what_is_kept_is_shown_and_cleared_when_one_says_so(widget, panel, chest):
+    assert "Models: 12 MB" in panel.setup.kept.text
+    assert "Nothing is kept" in panel.setup.clear_button.toolTip
+    add(panel, "rt lung")
+    run(panel)
+    assert "Encoded images: 0 MB in memory" not in panel.setup.kept.text
+    Harness.answer("Cancel")
+    panel.setup.clear()
+    assert panel.session.is_ready(panel.settings())
+    Harness.answer("OK")
+    panel.setup.clear()
+    assert Harness.wait_until(lambda: "were freed" in panel.setup.models.message.text, 30)
+    assert "Encoded images: 0 MB in memory, 0 MB on disk" in panel.setup.kept.text
+    assert not panel.session.is_ready(panel.settings())
+
+
+def test_the_search_is_made_once_whoever_asks_first():
+    import threading
+
+    from SATSegmentLib.anatomy import term_index
+    from SATSegmentLib.widgets.search_index import search_index, warm_up
+
+    term_index.cache_clear()
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(search_index())) for _ in range(3)]
+    threads.append(warm_up())
+    for thread in threads[:3]:
+        thread.start()
+    found.append(search_index())
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(map(id, found))) == 1

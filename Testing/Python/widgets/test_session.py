@@ -15,9 +15,12 @@ import slicerio
 
 from SATSegmentLib.anatomy import coded_entry
 from SATSegmentLib.errors import InputError
-from SATSegmentLib.widgets.session import IDLE, Asked, ImageSettings, Session
+from SATSegmentLib.mrml.kept import kept_segments
+from SATSegmentLib.widgets.asked import Asked, ImageSettings
+from SATSegmentLib.widgets.session import ENCODING, IDLE, Session
 from SATSegmentLib.worker.client import Worker
 
+LAUNCHER = Path(__file__).resolve().parents[1] / "worker" / "launcher.py"
 CT = Path(slicerio.__file__).parent / "data" / "CTChest4.nrrd"
 LUNGS = ("right lung", "left lung")
 
@@ -64,10 +67,20 @@ def session(worker):
     yield session
     session.cancel()
     wait(session)
+    session.stop_preview()
 
 
 def settings(volume, **keywords):
     return ImageSettings(volume, "ct", "sat-tiny", **keywords)
+
+
+@pytest.fixture
+def small(scene, volume):
+    """Settings of a part of the volume that one window holds."""
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    roi.SetCenterWorld(20, 0, -250)
+    roi.SetSizeWorld(160, 200, 100)
+    return settings(volume, roi_node=roi)
 
 
 def wait(session, until=None, seconds=120):
@@ -278,3 +291,178 @@ def test_an_unknown_model_is_an_error_in_words(session, volume, output):
     wait(session)
     assert 'no model "no-such-model"' in str(session.error)
     assert names_of(output) == []
+
+
+def test_a_region_that_was_moved_is_encoded_again(session, scene, volume, output):
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    middle = [(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
+    roi.SetSizeWorld(80, 80, 60)
+    centers = []
+    for shift in (70, -70):
+        roi.SetCenterWorld(middle[0] + shift, middle[1], middle[2])
+        assert not session.is_ready(settings(volume, roi_node=roi))
+        session.segment(settings(volume, roi_node=roi), asked("right lung" if shift > 0 else "left lung"), output)
+        wait(session)
+        assert session.error is None
+        assert "encode" in session.seconds
+        centers.append(session.rows[-1].center)
+    assert centers[0][0] > middle[0] > centers[1][0]
+
+
+def free(*names):
+    return [Asked(name, name, coded_entry(name), free=True) for name in names]
+
+
+def test_free_text_that_cannot_be_asked_is_told_before_the_image_is_encoded(small, output):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "SATSegment")}
+    session = Session(Worker([sys.executable, str(LAUNCHER), "lacks", "transformers"], environment))
+    stages = set()
+    session._changed = lambda: stages.add(session.stage)
+    try:
+        session.segment(small, [*asked("right lung"), *free("blue lung")], output)
+        wait(session)
+        assert str(session.error).startswith("Remove blue lung from the list")
+        assert '"transformers" is missing' in str(session.error)
+        assert ENCODING not in stages
+        assert names_of(output) == []
+    finally:
+        session.close()
+
+
+def test_free_text_is_segmented_where_it_can_be(session, small, output):
+    session.segment(small, [*asked("right lung"), *free("the lung on the left")], output)
+    wait(session)
+    assert session.error is None
+    assert names_of(output) == ["right lung", "the lung on the left"]
+
+
+def test_an_image_that_the_worker_no_longer_holds_is_encoded_again_by_itself(session, worker, small, output):
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    worker.wait(worker.request("clearCache"), 30)  # behind the session's back
+    assert session.is_ready(small)
+    session.segment(small, asked("left lung"), output)
+    wait(session)
+    assert session.error is None
+    assert "encode" in session.seconds
+    assert names_of(output) == ["right lung", "left lung"]
+    session.undo()
+    assert names_of(output) == ["right lung"]
+
+
+def test_what_is_kept_is_told_and_cleared(session, small, output):
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    kept = session.kept
+    assert sum(kept.values()) > 1e6
+    freed = []
+    session.clear_cache(freed.append, freed.append)
+    wait(session, lambda: freed, 30)
+    assert freed == [sum(kept.values())]
+    assert sum(session.kept.values()) == 0
+    assert not session.is_ready(small)
+
+
+def test_of_previews_wanted_in_quick_succession_only_the_newest_waits(session, worker, small, output):
+    session.segment(small, asked("left lung"), output)
+    wait(session)
+    shown = []
+    names = ["spinal cord", "heart", "trachea", "vertebrae", "right lung"]
+    for name in names:
+        session.preview(asked(name)[0], lambda mask, name=name: shown.append((name, mask.voxels)))
+        assert len(worker._open) == 1
+    wait(session, lambda: shown, 60)
+    assert [name for name, _ in shown] == ["right lung"]
+    assert shown[0][1] > 1000
+    pid = worker.info["pid"]
+    end = time.monotonic() + 2.5  # the time after which a run that does not stop would be killed
+    while time.monotonic() < end:
+        session.poll()
+        time.sleep(0.01)
+    assert worker.info["pid"] == pid
+    assert len(shown) == 1
+
+
+def test_rows_come_back_from_the_segments_themselves(session, worker, small, output):
+    session.segment(small, asked("right lung", "spinal cord"), output)
+    wait(session)
+    again = Session(worker)
+    again.show_output(output)
+    wait(again, lambda: len(again.rows) == 2)
+    for before, after in zip(session.rows, again.rows, strict=True):
+        assert (after.name, after.segment_id, after.voxels) == (before.name, before.segment_id, before.voxels)
+        assert after.volume_ml == pytest.approx(before.volume_ml)
+        assert after.mean == pytest.approx(before.mean, abs=1e-3)
+        assert after.confidence == pytest.approx(before.confidence, abs=1e-3)
+        assert after.seconds == pytest.approx(before.seconds, abs=0.01)
+        assert after.touches_border == before.touches_border
+        assert after.color == before.color
+        assert after.center == pytest.approx(before.center)
+        assert after.measured["type"] == before.measured["type"]
+        assert set(after.measured) == set(before.measured)
+        assert not after.edited
+    again.show_output(None)
+    assert again.rows == []
+
+
+def test_rows_of_edited_segments_say_so_and_tell_only_what_is_true(session, worker, small, output):
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    (segment_id,) = kept_segments(output)
+    array = slicer.util.arrayFromSegmentInternalBinaryLabelmap(output, segment_id)
+    array[array.shape[0] // 2 :] = 0
+    again = Session(worker)
+    again.show_output(output)
+    wait(again, lambda: again.rows)
+    row = again.rows[0]
+    assert row.edited
+    assert 0 < row.voxels < session.rows[0].voxels
+    assert row.volume_ml == pytest.approx(session.rows[0].volume_ml * row.voxels / session.rows[0].voxels)
+    assert row.mean is None
+    assert row.measured["voxels"] == row.voxels
+
+
+def test_the_row_of_what_was_replaced_comes_back_with_undo(session, scene, small, output):
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    (first,) = session.rows
+    roi = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    roi.SetCenterWorld(*first.center)
+    roi.SetSizeWorld(60, 60, 60)
+    session.segment(
+        settings(small.volume_node, roi_node=roi), asked("right lung"), output, {"right lung": first.segment_id}
+    )
+    wait(session)
+    assert session.rows[0].voxels < first.voxels
+    session.undo()
+    wait(session, lambda: session.rows)
+    assert [(row.name, row.voxels, row.edited) for row in session.rows] == [("right lung", first.voxels, False)]
+
+
+def test_another_segmentation_shows_its_own_results_and_undoes_its_own_runs(session, scene, small, output):
+    other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    session.segment(small, asked("left lung"), other)
+    wait(session)
+    assert [row.name for row in session.rows] == ["left lung"]
+    session.show_output(output)
+    wait(session, lambda: session.rows)
+    assert [row.name for row in session.rows] == ["right lung"]
+    assert session.can_undo
+    session.undo()
+    assert (names_of(output), names_of(other)) == ([], ["left lung"])
+    assert not session.can_undo
+
+
+def test_the_handed_over_files_of_a_session_go_with_it(small, output):
+    session = Session(Worker())
+    session.segment(small, asked("right lung"), output)
+    folder = session._folder
+    assert folder.is_dir()
+    assert str(os.getpid()) in folder.name
+    session.cancel()
+    session.close()
+    assert not folder.exists()

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from Testing.Python.worker.conftest import PATIENCE, Obedient, predict, ready, segment, set_image, wait_until
 
-from SATSegmentLib.worker.client import WorkerError
+from SATSegmentLib.worker.client import CANCEL_SECONDS, WorkerError
 
 
 def _error(worker, request):
@@ -53,6 +53,19 @@ def test_a_request_that_waits_is_cancelled_at_once(obedient, volume, tmp_path):
     obedient.order("work")
     worker.cancel(running)
     assert _error(worker, running).kind == "cancelled"
+    assert worker.info["pid"] == pid
+
+
+def test_a_cancel_that_may_not_kill_waits_for_the_window(obedient, volume, tmp_path):
+    worker = obedient.worker
+    request = obedient.held(volume, tmp_path)
+    pid = worker.info["pid"]
+    worker.cancel(request, kill=False)
+    with pytest.raises(TimeoutError):
+        worker.wait(request, CANCEL_SECONDS + 0.5)
+    assert psutil.pid_exists(pid)
+    obedient.order("work")
+    assert _error(worker, request).kind == "cancelled"
     assert worker.info["pid"] == pid
 
 

@@ -183,6 +183,16 @@ def test_free_text_that_cannot_be_encoded_says_what_is_missing(faulty, tmp_path,
     assert predict(worker, key, volume, tmp_path, ["liver"])[0].voxels
 
 
+def test_what_is_kept_of_images_is_told_and_cleared(worker, volume, tmp_path):
+    answer = worker.wait(set_image(worker, volume, tmp_path), PATIENCE)
+    assert sum(answer["kept"].values()) > 1e5
+    assert worker.wait(worker.request("clearCache"), PATIENCE) == {"freed": sum(answer["kept"].values())}
+    assert _error(worker, "predict", {"key": answer["key"], "prompts": ["liver"]}).kind == "gone"
+    again = worker.wait(set_image(worker, volume, tmp_path), PATIENCE)
+    assert (again["key"], again["encoded"]) == (answer["key"], 1)
+    assert 0 < sum(again["kept"].values()) <= sum(answer["kept"].values())
+
+
 def test_models_are_listed_with_their_terms(worker):
     models = {model["name"]: model for model in worker.wait(worker.request("models"), PATIENCE)}
     assert models["sat-tiny"]["state"] == "built in"

@@ -1,0 +1,140 @@
+"""What came of the runs: the rows of the segmentation shown, and what can be taken back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ..imaging import Mask, Volume
+from ..mrml.kept import kept_segments, read_kept
+from ..mrml.segments import MEASURED_TAG, SegmentWriter
+from .asked import Asked
+from .rows import Row, noted, row_of, row_of_kept
+
+
+@dataclass
+class Run:
+    """What one press of Segment put, for undo."""
+
+    writer: SegmentWriter
+    rows: list[Row] = field(default_factory=list)
+
+
+class Outcome:
+    """Rows and runs. Masks are measured by a thread: the mean of tens of millions of voxels takes a while.
+
+    Args:
+        changed: Called after rows or runs have changed.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.rows: list[Row] = []
+        """Of the segmentation shown."""
+        self._changed = changed
+        self.output = None
+        """The segmentation shown."""
+        self._runs: list[Run] = []
+        self._unread: deque[str] = deque()  # segments of the output that have no row yet
+        self._unmeasured: deque[tuple[Future, Run]] = deque()
+        self._measuring = ThreadPoolExecutor(1, "SAT-measure")
+
+    @property
+    def measuring(self) -> bool:
+        """Whether masks have arrived whose rows are not known yet."""
+        return bool(self._unmeasured)
+
+    def poll(self) -> None:
+        """Takes the rows that are known by now; to be called often."""
+        while self._unmeasured and self._unmeasured[0][0].done():
+            self._take(*self._unmeasured.popleft())
+        if self._unread:
+            self._read(self._unread.popleft())
+
+    def begin(self, writer: SegmentWriter) -> Run:
+        """A run starts."""
+        run = Run(writer)
+        self._runs.append(run)
+        return run
+
+    def add(
+        self, run: Run, volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: float, segment_id: str
+    ) -> None:
+        """A segment was put, whose row is to be measured."""
+        measured = self._measuring.submit(row_of, volume, term, mask, confidence, seconds, segment_id)
+        self._unmeasured.append((measured, run))
+
+    def drop_empty(self) -> None:
+        """Runs that put nothing are none."""
+        self._runs = [run for run in self._runs if run.writer.can_undo]
+
+    def show(self, segmentation_node) -> None:
+        """Makes `rows` those of a segmentation's segments, also of ones that came from a file; None for none."""
+        self.output, self.rows = segmentation_node, []
+        self._unread = deque() if segmentation_node is None else deque(kept_segments(segmentation_node))
+        self._changed()
+
+    def last_run(self) -> Run | None:
+        """The one that can be taken back in the segmentation shown."""
+        return next((run for run in reversed(self._runs) if run.writer.node is self.output), None)
+
+    def undo(self, run: Run) -> None:
+        """Takes back what a run put.
+
+        Raises:
+            InputError: Its segmentation is no longer in the scene.
+        """
+        self._runs.remove(run)
+        self.rows = [row for row in self.rows if row not in run.rows]
+        run.writer.undo()
+        self._unread.extend(row.segment_id for row in run.rows)  # those that had been replaced are there again
+        self._changed()
+
+    def forget(self) -> None:
+        """The scene is gone."""
+        self.output = None
+        self.rows = []
+        for kept in (self._runs, self._unread, self._unmeasured):
+            kept.clear()
+
+    def forget_output(self, segmentation_node) -> None:
+        """A segmentation is gone."""
+        self._runs = [run for run in self._runs if run.writer.node is not segmentation_node]
+        self._unmeasured = deque(one for one in self._unmeasured if one[1].writer.node is not segmentation_node)
+        if self.output is segmentation_node:
+            self.show(None)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self.forget()
+        self._measuring.shutdown(cancel_futures=True)
+
+    def _take(self, measured: Future, run: Run) -> None:
+        row = measured.result()
+        run.rows.append(row)
+        run.writer.note(row.segment_id, MEASURED_TAG, noted(row))
+        if run.writer.node is self.output:
+            self._show_row(row)
+        self._changed()
+
+    def _read(self, segment_id: str) -> None:
+        """Gives one segment that was there already its row: it takes a moment, so it is one a poll."""
+        kept = read_kept(self.output, segment_id)
+        if kept is not None and all(row.segment_id != segment_id for row in self.rows):
+            self._show_row(row_of_kept(kept))
+            self._changed()
+
+    def _show_row(self, row: Row) -> None:
+        self.rows = [other for other in self.rows if other.segment_id != row.segment_id] + [row]
+
+
+def edited(run: Run) -> list[str]:
+    """Names of a run's segments whose voxels or name are no longer as they were put."""
+    segmentation = run.writer.node.GetSegmentation()
+    found = [(row, segmentation.GetSegment(row.segment_id)) for row in run.rows]
+    return [
+        row.name
+        for row, segment in found
+        if segment and (segment.GetName() != row.name or run.writer.voxels(row.segment_id) != row.voxels)
+    ]

@@ -1,5 +1,6 @@
 """SATSegment: segments a scan by the terms one clicks."""
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -84,6 +85,7 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -110,6 +112,18 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndClose(self, caller, event):
         """There is a scene again."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        """The first scan that is loaded is the one to segment; it gets its voxels after it has joined the scene."""
+        waits = self._parameterNode is not None and self._parameterNode.inputVolume is None
+        if waits and node.IsA("vtkMRMLScalarVolumeNode"):
+            qt.QTimer.singleShot(0, self.onVolumeLoaded)
+
+    def onVolumeLoaded(self):
+        """A scan has been loaded while the panel was open."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 

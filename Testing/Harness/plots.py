@@ -17,27 +17,42 @@ _MARGIN = 34
 
 @native
 class qMRMLPlotView(QtWidgets.QWidget):
-    """Draws the chart of its view node: lines through the rows of the tables of its series."""
+    """Draws the chart of its view node: lines through the rows of the tables of its series.
+
+    As in Slicer, the axes reach as far as the curves did when the chart came in, or when they were fitted last.
+    """
 
     def __init__(self, node):
         super().__init__()
         self._node = node
+        self._ranges: tuple = (None, (), ())  # chart, lowest and highest x and y
 
     def mrmlPlotViewNode(self):
         """The view's node."""
         return self._node
+
+    def fitToContent(self) -> None:
+        """Slot: lets the axes reach as far as the curves."""
+        chart = self._node.GetPlotChartNode()
+        curves = _curves(chart)
+        if curves:
+            self._ranges = (
+                chart,
+                *([pick(float(pick(curve[2 + axis])) for curve in curves) for axis in range(2)] for pick in (min, max)),
+            )
+        self.update()
 
     def paintEvent(self, _event) -> None:
         """Qt's."""
         painter = QtGui.QPainter(self)
         painter.fillRect(self.rect, QtCore.Qt.white)
         chart = self._node.GetPlotChartNode()
-        curves = [] if chart is None else [curve for curve in _curves(chart) if len(curve[2])]
+        curves = _curves(chart)
         if not curves:
             return
-        low, high = (
-            [pick(float(pick(curve[2 + axis])) for curve in curves) for axis in range(2)] for pick in (min, max)
-        )
+        if self._ranges[0] is not chart:
+            self.fitToContent()
+        _chart, low, high = self._ranges
         area = QtCore.QRectF(self.rect).adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
         painter.drawRect(area)
         painter.drawText(area.topLeft() - QtCore.QPointF(0, 8), f"{chart.GetTitle()}: {chart.GetYAxisTitle()}")
@@ -62,15 +77,17 @@ class qMRMLPlotView(QtWidgets.QWidget):
             painter.drawText(QtCore.QPointF(area.right() - 110, area.top() + 14 * (row + 1)), name)
 
 
-def _curves(chart):
-    """(name, color, x, y) of each series with points."""
-    for number in range(chart.GetNumberOfPlotSeriesNodes()):
+def _curves(chart) -> list[tuple]:
+    """(name, color, x, y) of each series with points; none without a chart."""
+    found = []
+    for number in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
         series = chart.GetNthPlotSeriesNode(number)
         table = series.GetTableNode().GetTable() if series is not None and series.GetTableNode() else None
         columns = (series.GetXColumnName(), series.GetYColumnName()) if table else ()
         arrays = [table.GetColumnByName(name) for name in columns]
-        if arrays and all(arrays):
-            yield series.GetName(), series.GetColor(), *(vtk_to_numpy(array) for array in arrays)
+        if arrays and all(array is not None and array.GetNumberOfTuples() for array in arrays):
+            found.append((series.GetName(), series.GetColor(), *(vtk_to_numpy(array) for array in arrays)))
+    return found
 
 
 @native

@@ -43,13 +43,20 @@ WRITTEN = {
 }
 
 
+# C++ calls `data` and `setData` of items through their class, and PySide6 6.11 now and then releases the function
+# once too often: with the class' own reference alone it would be freed while it is in use.
+_KEPT: list[Callable] = []
+
+
 def apply(cls: type) -> None:
     """Makes the class' functions take and give values as in PythonQt."""
     for names, change in ((READ, _reading), (WRITTEN, _writing)):
         for name in names.get(cls.__name__, ()):
             original = vars(cls).get(name)
             if original is not None:
-                setattr(cls, name, change(original))
+                method = change(original)
+                _KEPT.extend([method] * 1000)
+                setattr(cls, name, method)
 
 
 def read(value):

@@ -59,6 +59,10 @@ def unpack(path: Path, folder: Path) -> None:
                     _copy(source, copy, entry)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise ModelError(f"{path} is damaged: {error}. Get it again.") from error
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be unpacked to {folder} ({error.strerror or error}); make room first."
+        ) from error
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo], free: int) -> None:

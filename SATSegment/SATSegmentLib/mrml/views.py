@@ -23,6 +23,14 @@ def jump_to(ras: tuple[float, float, float], scene=None) -> None:
     slice_node.JumpAllSlices(scene or slicer.mrmlScene, *map(float, ras), slice_node.CenteredJumpSlice)
 
 
+def show_volume(volume_node) -> None:
+    """Puts a volume in the slice views where none of them has it: what is found in it is to be seen."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", volume_node.GetScene())
+    shown = {get() for node in composites for get in (node.GetBackgroundVolumeID, node.GetForegroundVolumeID)}
+    if composites and volume_node.GetID() not in shown:
+        slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
+
+
 class Outline:
     """A mask of a volume as an outline in the slice views, until it is cleared.
 

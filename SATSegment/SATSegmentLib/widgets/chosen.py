@@ -55,7 +55,7 @@ class ChosenTerms:
         self.list.selectionMode = qt.QAbstractItemView.ExtendedSelection
         self.list.dragDropMode = qt.QAbstractItemView.InternalMove
         self.list.minimumHeight = 60
-        self.list.maximumHeight = 110
+        self.list.maximumHeight = 80
         self.list.toolTip = _("Drag to reorder, double-click for another colour, Delete removes.")
         self.list.connect("itemDoubleClicked(QListWidgetItem*)", self._edit_color)
         self.list.connect("itemSelectionChanged()", self._update_buttons)

@@ -14,7 +14,7 @@ from ..errors import InputError, SATError
 from ..imaging import Mask
 from ..mrml.regions import new_roi
 from ..mrml.segments import SegmentWriter, shows_3d
-from ..mrml.views import Outline, jump_to
+from ..mrml.views import Outline, jump_to, show_volume
 from ..worker.client import Worker
 from .asked import Asked, ImageSettings
 from .chosen import Chosen, ChosenTerms
@@ -229,9 +229,12 @@ class Panel:
     def run(self, chosen: Sequence[Chosen] | None = None) -> None:
         """Segments terms, all of the list if not given."""
         self.picker.stop_hover()
+        self.session.error = None
+        self.status.show_error(None)
         made = None
         try:
             settings = self.settings()
+            show_volume(settings.volume_node)
             asked = [self.asked(term) for term in (self.chosen.terms if chosen is None else chosen)]
             node = self.node.outputSegmentation or (made := self._new_output())
             asked, replaced = without_conflicts(SegmentWriter(node, self.node.inputVolume), asked)

@@ -92,7 +92,6 @@ class TermPicker:
         self._timer.setSingleShot(True)
         self._timer.interval = HOVER_MS
         self._timer.connect("timeout()", self._rested)
-        self._fill_tree()
 
     def set_vocabulary(self, vocabulary: Vocabulary | None, modality: str | None) -> None:
         """What the chosen model knows, and the volume's modality."""
@@ -114,7 +113,7 @@ class TermPicker:
         view.rootIsDecorated = indented
         view.uniformRowHeights = True
         view.mouseTracking = True
-        view.minimumHeight = 190
+        view.minimumHeight = 150
         view.selectionMode = qt.QAbstractItemView.SingleSelection
         view.horizontalScrollBarPolicy = qt.Qt.ScrollBarAlwaysOff
         header = view.header()

@@ -372,6 +372,7 @@ class Session:
     def forget(self) -> None:
         """Of the scene: its nodes are gone. A run is cancelled; what it still brings goes nowhere."""
         self.cancel()
+        self.error = None
         self._writer = self._volume = None
         self.warning = ""
         self._outcome.forget()

@@ -710,3 +710,35 @@ def test_the_search_is_made_once_whoever_asks_first():
         thread.join()
     assert len(found) == 4
     assert len(set(map(id, found))) == 1
+
+
+def test_the_first_scan_that_is_loaded_is_chosen_and_shown(widget, panel):
+    from Testing.panel import load_chest
+
+    assert widget._parameterNode.inputVolume is None
+    node = load_chest()
+    assert Harness.wait_until(lambda: widget._parameterNode.inputVolume is node, 5)
+    load_chest()
+    Harness.process_events()
+    assert widget._parameterNode.inputVolume is node
+
+
+def test_a_volume_that_no_view_shows_is_shown_when_it_is_segmented(widget, panel, chest):
+    import slicer
+    from Testing.panel import load_chest
+
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+    logic.AddSliceNode("Red")
+    other = load_chest()
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetBackgroundVolumeID(other.GetID())
+    add(panel, "left lung")
+    run(panel)
+    assert composite.GetBackgroundVolumeID() == chest.GetID()
+    composite.SetForegroundVolumeID(chest.GetID())
+    composite.SetBackgroundVolumeID(other.GetID())
+    add(panel, "right lung")
+    Harness.answer("Skip")
+    run(panel)
+    assert composite.GetBackgroundVolumeID() == other.GetID()

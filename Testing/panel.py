@@ -13,24 +13,30 @@ import slicerio
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "SATSegment"), str(ROOT / "SATTraining")]
-STATES = ("empty", "searching", "browsing", "running", "done", "error", "setup")
 
 
 def main() -> int:
     """Writes the picture; returns an exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("module", choices=["SATSegment"])
+    parser.add_argument("module", choices=["SATSegment", "SATTraining"])
     parser.add_argument("--screenshot", type=Path, required=True, help="PNG to write")
-    parser.add_argument("--state", choices=STATES, default="empty")
+    parser.add_argument("--state", default="empty")
     options = parser.parse_args()
 
-    from Testing import Harness
+    from Testing import Harness, panel_training
 
+    states = STATES if options.module == "SATSegment" else panel_training.STATES
+    if options.state not in states:
+        parser.error(f"--state of {options.module} is one of {', '.join(states)}")
     Harness.install()
+    import slicer
+
     widget = Harness.open_module(options.module)
-    globals()[f"_{options.state}"](Harness, widget)
+    states[options.state](Harness, widget)
     Harness.process_events()
     Harness.screenshot(str(options.screenshot))
+    if plot := slicer.app.layoutManager().plotWidget(0):
+        Harness.screenshot(str(options.screenshot.with_stem(f"{options.screenshot.stem}-curves")), plot)
     problems = Harness.exceptions()
     Harness.close()
     print("\n".join(problems) or f"wrote {options.screenshot}")
@@ -110,6 +116,9 @@ def _setup(harness, widget) -> None:
         getattr(widget.ui, section).collapsed = True
     widget.ui.setupSection.collapsed = False
 
+
+_OF_SEGMENT = (_empty, _searching, _browsing, _running, _done, _error, _setup)
+STATES = {state.__name__[1:]: state for state in _OF_SEGMENT}
 
 if __name__ == "__main__":
     sys.exit(main())

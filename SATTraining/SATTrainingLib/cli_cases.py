@@ -96,6 +96,7 @@ def _cases(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     from .cases.checks import ERROR, check_case, check_list
     from .cases.formats import load_cases
+    from .cases.splits import parts
 
     cases, datasets = load_cases(options.cases)
     validation, test = (), ()
@@ -115,6 +116,7 @@ def _check(options: argparse.Namespace) -> None:
     errors = sum(problem.severity == ERROR for problem in problems)
     if errors:
         raise InputError(f"{errors} of {len(problems)} problems must be corrected before training.")
+    parts(cases, validation, test)
     print("nothing stands in the way of training" if problems else "no problem found")
 
 
@@ -134,17 +136,13 @@ def _split(options: argparse.Namespace) -> None:
 def _configured(path: Path, datasets: dict) -> tuple[dict, tuple[str, ...], tuple[str, ...]]:
     """What a configuration says labels teach, and which cases it validates and tests on."""
     from .cases import DatasetLabels
-    from .cases.splits import read_splits
+    from .cases.splits import fold_of
     from .training.config import TrainingConfig
 
     config = TrainingConfig.read(path)
     taught = {name: config.datasets.get(name, DatasetLabels()) for name in datasets}
-    if config.splits is None:
-        return taught, config.validation, config.test
-    folds = read_splits(config.splits)
-    if config.fold >= len(folds):
-        raise InputError(f"{config.splits} has {len(folds)} folds, counted from 0; {path} wants fold {config.fold}.")
-    return taught, tuple(folds[config.fold]), config.test
+    validation = config.validation if config.splits is None else tuple(fold_of(config.splits, config.fold))
+    return taught, validation, config.test
 
 
 def _print_labels(cases, datasets) -> None:
@@ -166,6 +164,7 @@ def _print_labels(cases, datasets) -> None:
 
 def _write_datasets(path: Path, cases, datasets: dict) -> None:
     """Writes YAML with every label, and beside what did not match for sure what it may mean."""
+    from .cases.label_names import readings
     from .cases.matching import match
 
     lines = []
@@ -173,9 +172,11 @@ def _write_datasets(path: Path, cases, datasets: dict) -> None:
         lines += [f"{json.dumps(dataset)}:", "  terms:"]
         matches = match(label for case in cases if case.dataset == dataset for label in case.labels)
         for name, found in matches.items():
-            terms = json.dumps(labels.terms.get(name, (name.lower(),)))  # JSON's texts and lists are YAML's
+            terms = labels.terms.get(name, (" ".join(name.lower().split()),))
             may = f"  # may be {', '.join(found.candidates)}" if not found.certain and found.candidates else ""
-            lines.append(f"    {json.dumps(name)}: {terms}{may}")
+            if name not in labels.terms and not any(readings(name)):
+                terms, may = (), "  # does not say what it is: write its terms between the brackets"
+            lines.append(f"    {json.dumps(name)}: {json.dumps(terms)}{may}")  # JSON's texts and lists are YAML's
     with written(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

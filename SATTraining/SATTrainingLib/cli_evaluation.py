@@ -113,18 +113,20 @@ def _cases(options: argparse.Namespace) -> tuple[list, dict]:
 
 def _unseen(cases: list, config) -> list:
     """The cases of patients that a configuration does not train on."""
-    from .cases.formats import load_cases
-    from .cases.splits import parts, patient_of, read_splits
+    from .cases import read_cases
+    from .cases.splits import fold_of
 
-    validation = config.validation
-    if config.splits:
-        folds = read_splits(config.splits)
-        if config.fold >= len(folds):
-            raise InputError(f"{config.splits} has {len(folds)} folds, and fold {config.fold} is none of them.")
-        validation = folds[config.fold]
-    training, _, _ = parts(load_cases(config.cases)[0], validation, config.test)
-    ids, patients = {case.id for case in training}, {patient_of(case) for case in training}
-    unseen = [case for case in cases if case.id not in ids and patient_of(case) not in patients]
+    validation = fold_of(config.splits, config.fold) if config.splits else config.validation
+    held_back = {*validation, *config.test}
+    training = [case for case in read_cases(config.cases, with_files=False) if case.id not in held_back]
+    # data sets number their cases alike, so that an id alone tells nothing
+    seen = {(case.dataset, case.id) for case in training} | {case.image.resolve() for case in training}
+    patients = {case.patient for case in training if case.patient}
+    unseen = [
+        case
+        for case in cases
+        if not seen & {(case.dataset, case.id), case.image.resolve()} and case.patient not in patients
+    ]
     if not unseen:
         raise InputError("The model was trained on all of these cases; give cases it has not seen.")
     if len(unseen) < len(cases):

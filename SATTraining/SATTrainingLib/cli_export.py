@@ -25,15 +25,22 @@ def _export(options: argparse.Namespace) -> None:
     from SATSegmentLib.models.archive import pack
     from SATSegmentLib.models.registry import list_models, models_folder
 
+    from . import runs
+    from .export.card import NOT_BETTER
     from .export.model import export_run
 
     if options.zip and options.zip.exists():
         raise InputError(f"{options.zip} exists; remove it first, or choose another name.")
+    if options.zip and not options.zip.parent.is_dir():
+        raise InputError(f"The folder {options.zip.parent} does not exist; make it first, or choose another.")
     if options.output is None and any(model.name == options.name for model in list_models()):
         raise InputError(f"There is a model called {options.name} already; choose another name.")
     target = options.output or models_folder() / options.name
     export_run(options.folder, options.name, options.note, target, options.checkpoint)
     print(f"wrote {target}")
+    saved = [event for event in runs.current(runs.read_events(options.folder)[0]) if event["event"] == "checkpoint"]
+    if options.checkpoint == "best" and [event["step"] for event in saved if event["best"]][-1:] == [0]:
+        print(f"{NOT_BETTER} `--checkpoint last` exports what was learnt since.")
     if options.zip:
         pack(target, options.zip)
         print(f"wrote {options.zip}; `satsegment models import {options.zip}` installs it elsewhere")

@@ -20,13 +20,15 @@ Events have `event`, `time` (seconds since 1970) and, by kind:
     checkpoint  step, best
     end         step, reason ("done", "paused", "failed"), message
 
-The file only grows. A run that is resumed writes `start` with the checkpoint's step; what was told of later steps before
-that no longer counts (`current`).
+The file only grows. A run that is resumed writes `start` with the checkpoint's step; what was told of later steps
+before that no longer counts (`current`).
 """
 
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,6 +45,9 @@ TENSORBOARD = "tensorboard"
 
 NEW, PREPARING, TRAINING, VALIDATING = "new", "preparing", "training", "validating"
 PAUSED, DONE, FAILED = "paused", "done", "failed"
+
+# Windows lets nobody replace a file that another process reads at that moment, or read one that is being replaced.
+_TRIES, _PAUSE = 10, 0.02  # seconds
 
 
 @dataclass(frozen=True)
@@ -69,21 +74,30 @@ class RunState:
 
 def read_state(folder: Path) -> RunState:
     """The state in a run's folder; a new one where there is none yet."""
-    try:
-        return RunState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return RunState()
+    for _ in range(_TRIES):
+        try:
+            return RunState(**json.loads((folder / STATE).read_text(encoding="utf-8")))
+        except PermissionError:
+            time.sleep(_PAUSE)
+        except (OSError, ValueError, TypeError):
+            break
+    return RunState()
 
 
 def write_state(folder: Path, state: RunState) -> None:
     """Replaces the state."""
     temporary = folder / f".{STATE}.part"
     temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    for _ in range(_TRIES - 1):
+        with suppress(PermissionError):
+            temporary.replace(folder / STATE)
+            return
+        time.sleep(_PAUSE)
     temporary.replace(folder / STATE)
 
 
 def read_events(folder: Path, offset: int = 0) -> tuple[list[dict], int]:
-    """The events from byte `offset` on, and the offset to go on from; a line that is not whole yet is left for later."""
+    """The events from byte `offset` on, and where to go on; a line that is not whole yet is left for later."""
     path = folder / EVENTS
     if not path.is_file():
         return [], 0
@@ -91,7 +105,12 @@ def read_events(folder: Path, offset: int = 0) -> tuple[list[dict], int]:
         file.seek(offset)
         whole = file.read()
     whole = whole[: whole.rfind(b"\n") + 1]
-    return [json.loads(line) for line in whole.splitlines() if line.strip()], offset + len(whole)
+    events = []
+    for line in whole.splitlines():
+        with suppress(ValueError):  # a computer that lost power leaves anything
+            event = json.loads(line)
+            events += [event] if isinstance(event, dict) and "event" in event else []
+    return events, offset + len(whole)
 
 
 def current(events: list[dict]) -> list[dict]:

@@ -20,6 +20,8 @@ import torch
 from panel import panel
 from segments import segments
 from terms import terms
+from training import training
+from training_data import training_data
 
 from SATSegmentLib.imaging import Volume
 from SATSegmentLib.inference import FeatureStore, Predictor
@@ -133,7 +135,7 @@ def memory_of_100_classes() -> None:
     )
 
 
-_ALL = (second_prompt, memory_of_100_classes, terms, segments, panel)
+_ALL = (second_prompt, memory_of_100_classes, terms, segments, panel, training, training_data)
 BENCHMARKS = {function.__name__: function for function in _ALL}
 
 

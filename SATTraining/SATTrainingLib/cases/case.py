@@ -84,7 +84,7 @@ class DatasetLabels:
         found: dict[str, list[Label]] = {}
         for label in case.labels:
             if label.name not in self.terms:
-                found.setdefault(label.name.lower(), []).append(label)
+                found.setdefault(" ".join(label.name.lower().split()), []).append(label)
                 continue
             for term in self.terms[label.name]:
                 if annotated.issuperset(parts[term]):
@@ -92,10 +92,14 @@ class DatasetLabels:
         return dict.fromkeys(self.absent, ()) | {term: tuple(labels) for term, labels in found.items()}
 
 
-def read_cases(path: Path) -> list[Case]:
+def read_cases(path: Path, with_files: bool = True) -> list[Case]:
     """Cases of a JSONL file, one object a line: `id`, `image`, `mask` (relative to the file), `labels` (value to name,
     or a list of `name`, `value`, `layer`, `code`), `modality` (any word for it, such as "T1"), `dataset`, and `patient`
     where it is known.
+
+    Args:
+        path: The file.
+        with_files: Whether the scans and masks must be there; who only counts cases does not need them.
 
     Raises:
         InputError: A line is malformed, a file is missing, or an id comes twice.
@@ -103,7 +107,7 @@ def read_cases(path: Path) -> list[Case]:
     if not path.is_file():
         raise InputError(f"There is no case list {path}.")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may hold what `splitlines` takes for an end
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a list of cases: {error}.") from error
     cases: dict[str, Case] = {}
@@ -119,7 +123,7 @@ def read_cases(path: Path) -> list[Case]:
         except (ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path}, line {number} is malformed: {error}; correct it.") from error
         for file in (case.image, case.mask):
-            if not file.exists():
+            if with_files and not file.exists():
                 raise InputError(f"{path}, line {number}: there is no file {file}; correct the path.")
         if case.id in cases:
             raise InputError(f"{path}, line {number}: the id {case.id} comes twice; give each case its own.")
@@ -132,8 +136,8 @@ def write_cases(path: Path, cases: Iterable[Case]) -> None:
     rows = [
         {
             "id": case.id,
-            "image": str(case.image.resolve()),
-            "mask": str(case.mask.resolve()),
+            "image": str(case.image.absolute()),  # a link's own name says of which kind its file is
+            "mask": str(case.mask.absolute()),
             "labels": [
                 {"name": label.name, "value": label.value, "layer": label.layer, "code": label.code}
                 for label in case.labels
@@ -153,9 +157,16 @@ def _case(row: dict, folder: Path) -> Case:
     if isinstance(labels, dict):
         labels = [{"name": name, "value": value} for value, name in labels.items()]
     labels = tuple(
-        Label(str(label["name"]), int(label["value"]), int(label.get("layer", 0)), label.get("code", ""))
+        Label(str(label["name"]), int(label["value"]), int(label.get("layer") or 0), str(label.get("code") or ""))
         for label in labels
     )
+    for label in labels:
+        if not label.name.strip():
+            raise InputError(f"the label of the value {label.value} has no name; give it one.")
+        if label.value == 0:
+            raise InputError(f'the label "{label.name}" has the value 0, which is the background; remove it.')
+        if label.layer < 0:
+            raise InputError(f'the label "{label.name}" is said to be in layer {label.layer}; layers count from 0.')
     image, mask = folder / row["image"], folder / row["mask"]
     modality = modality_of_word(row["modality"])
     return Case(str(row["id"]), image, mask, labels, modality, str(row["dataset"]), str(row.get("patient") or ""))

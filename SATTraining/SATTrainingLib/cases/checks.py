@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -73,7 +74,7 @@ def check_list(
 ) -> list[Problem]:
     """What is wrong between cases: the same image twice, one patient on both sides of a split.
 
-    Images are read only where two have as many voxels along each axis.
+    Images are read only where two lie on one grid, and only those of them whose files may hold the same.
 
     Args:
         cases: With unique ids.
@@ -256,12 +257,16 @@ def _same_images(cases: Sequence[Case], progress: Progress | None, cancelled) ->
         if cancelled and cancelled():
             raise Cancelled
 
-    shapes: dict[tuple, list[Case]] = {}
+    grids: dict[tuple, list[tuple[Case, int]]] = {}
     for done, case in enumerate(cases, start=1):
-        with suppress(InputError):
-            shapes.setdefault(read_grid(case.image)[0], []).append(case)
+        with suppress(InputError, OSError):
+            shape, affine = read_grid(case.image)
+            grid = shape, *np.round(affine, 2).ravel().tolist()
+            grids.setdefault(grid, []).append((case, case.image.stat().st_size))
         step(done)
-    alike = [case for group in shapes.values() if len(group) > 1 for case in group]
+    alike = [case for group in grids.values() for case in _may_be_same(*map(list, zip(*group, strict=True)))]
+    if cases and not alike:
+        step(2 * len(cases))
     contents: dict[bytes, list[Case]] = {}
     digests: dict[Path, bytes] = {}
     for done, case in enumerate(alike, start=2 * len(cases) - len(alike) + 1):
@@ -271,6 +276,17 @@ def _same_images(cases: Sequence[Case], progress: Progress | None, cancelled) ->
             contents.setdefault(digests[file], []).append(case)
         step(done)
     return [same for same in contents.values() if len(same) > 1]
+
+
+def _may_be_same(cases: list[Case], sizes: list[int]) -> list[Case]:
+    """Of cases on one grid those whose image another may repeat: registered scans share their grid by thousands.
+
+    Files of one kind that hold the same have one size; of files of several kinds nothing can be told.
+    """
+    if len({case.image.suffix.lower() for case in cases}) > 1:
+        return cases
+    counts = Counter(sizes)
+    return [case for case, size in zip(cases, sizes, strict=True) if counts[size] > 1]
 
 
 def _digest(path: Path) -> bytes:

@@ -84,7 +84,7 @@ def read_description(path: Path) -> dict:
         InputError: It is missing or damaged.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"There is no file {path}; give the folder that holds it.") from None
     except (OSError, ValueError) as error:
@@ -128,7 +128,7 @@ def _labels(folder: Path, values: dict) -> tuple[Label, ...]:
             name, numbers = (given, [key]) if isinstance(given, str) else (key, given)
             numbers = numbers if isinstance(numbers, list | tuple) else [numbers]
             if name.lower() != _BACKGROUND:
-                labels += [Label(name, int(number)) for number in numbers]
+                labels += [Label(name, int(number)) for number in numbers if int(number)]  # 0 is always the background
     except (TypeError, ValueError) as error:
         raise InputError(
             f"The labels in {folder / DATASET_JSON} are no names and values: {error}; correct it."

@@ -73,7 +73,7 @@ def read_names(path: Path) -> dict[int, str]:
         InputError: The file is missing or holds no names.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         names = dict(_pairs_of_json(json.loads(text)) if path.suffix.lower() == ".json" else _pairs_of_lines(text))
     except OSError as error:
         raise InputError(
@@ -104,8 +104,11 @@ def _pairs(folder: Path, image: str, mask: str) -> list[tuple[str, Path, Path]]:
             raise InputError(f'"{pattern}" is no pattern: it needs one "*" for the case\'s name, as in "*_ct.nii.gz".')
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.")
-    masks = {_star(folder, mask, file): file for file in sorted(folder.glob(mask))}
-    images = {_star(folder, image, file): file for file in sorted(folder.glob(image)) if file not in masks.values()}
+    masks, images = (
+        {_star(folder, pattern, file): file for file in _seen(folder, pattern)} for pattern in (mask, image)
+    )
+    both = set(masks.values())
+    images = {key: file for key, file in images.items() if file not in both}
     if not masks.keys() & images.keys():
         raise InputError(
             f'In {folder} no image "{image}" has a mask "{mask}" of the same name ({len(images)} images, {len(masks)} '
@@ -117,6 +120,11 @@ def _pairs(folder: Path, image: str, mask: str) -> list[tuple[str, Path, Path]]:
             f"{masks[alone[0]]} is a mask without an image: there is no {missing}; add it or remove the mask."
         )
     return [(key, images[key], file) for key, file in masks.items()]
+
+
+def _seen(folder: Path, pattern: str) -> list[Path]:
+    """The files of a pattern without hidden ones, which macOS leaves beside others."""
+    return sorted(file for file in folder.glob(pattern) if not file.name.startswith("."))
 
 
 def _star(folder: Path, pattern: str, file: Path) -> str:

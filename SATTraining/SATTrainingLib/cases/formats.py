@@ -46,6 +46,8 @@ def load_cases(
         first = next((row for _, row in _rows(path)), {})
         foreign = "label" in first and "labels" not in first
         cases = cases_of_sat_ds(path, progress, cancelled) if foreign else read_cases(path)
+    if not cases:
+        raise InputError(f"{path} lists no cases; add some.")
     return cases, labels_of_datasets(cases, {})
 
 
@@ -104,7 +106,7 @@ def _described(path: Path, channel: str, modality: str) -> list[Case]:
 def _rows(path: Path) -> Iterator[tuple[int, dict]]:
     """Line numbers and objects of a JSONL file."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     row = json.loads(line)
@@ -125,8 +127,11 @@ def _sat_ds(row: dict, folder: Path) -> Case:
         if not file.exists():
             raise InputError(f"there is no file {file}; complete the data set, or correct the path.")
     layered = layers_of(mask) > 1
+    if not isinstance(row["label"], list):
+        raise InputError(f'"label" must be a list of names, not {row["label"]!r}; correct it.')
     labels = tuple(
-        Label(name, 1 if layered else number + 1, number if layered else 0) for number, name in enumerate(row["label"])
+        Label(str(name), 1 if layered else number + 1, number if layered else 0)
+        for number, name in enumerate(row["label"])
     )
     dataset = str(row["dataset"])
     patient = str(row.get("patient_id") or "")

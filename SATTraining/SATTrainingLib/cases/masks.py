@@ -49,23 +49,23 @@ def read_grid(path: Path) -> Grid:
     """Voxels along (I, J, K) and affine of an image, from its header alone where its kind allows.
 
     Raises:
-        InputError: The file is missing, damaged or of an unknown kind.
+        InputError: The file is missing, damaged or of an unknown kind, or no image that a `Volume` can be.
     """
     name = path.name.lower()
     if not path.exists():
         raise InputError(f"There is no file {path}; correct the case list, or put the file there.")
     if name.endswith(_NIFTI):
         image = _load_nifti(path)
-        if any(n > 1 for n in image.shape[3:]):
-            raise InputError(
-                f"{path} has {len(image.shape)} dimensions {image.shape}; SAT segments one 3-D volume. Extract a "
-                "single frame or channel first."
-            )
-        return tuple(image.shape[:3]), image.affine
-    if name.endswith(_ITK):
+        shape, affine = image.shape[:3] if image.shape[3:] == (1,) else image.shape, image.affine
+    elif name.endswith(_ITK):
         header = _itk_header(path)
-        return tuple(header.GetSize()), _affine(header)
-    volume = Volume.read(path)
+        values = header.GetNumberOfComponents()
+        shape, affine = (*header.GetSize(), *([values] if values > 1 else [])), _affine(header)
+    else:
+        volume = Volume.read(path)
+        shape, affine = volume.shape, volume.affine
+    # what shape and place may be is the volume's to say; its voxels are not read for that
+    volume = Volume(np.broadcast_to(np.int16(0), shape), affine, "ct", str(path))
     return volume.shape, volume.affine
 
 
@@ -126,6 +126,8 @@ def _read(path: Path, image_shape) -> Grid:
         layers, affine = _read_itk(path)
     else:
         raise InputError(f"{path} is no mask that can be read; save it as .nii.gz, .nrrd, .seg.nrrd or .mha.")
+    if layers.dtype.kind not in "biuf":
+        raise InputError(f"{path} holds {layers.dtype} values, so it is no mask; give one with whole numbers.")
     if layers.dtype.kind == "b":
         layers = layers.view(np.uint8)
     if layers.dtype.kind == "f":
@@ -202,6 +204,10 @@ def _whole_numbers(layers: np.ndarray, path: Path) -> np.ndarray:
     whole = np.rint(layers)
     if not np.isfinite(layers).all() or np.abs(whole - layers).max(initial=0) > 1e-3:
         raise InputError(f"{path} holds fractions, so it is no mask; give one with whole numbers, a structure each.")
+    if np.abs(whole).max(initial=0) > np.iinfo(np.int32).max:
+        raise InputError(
+            f"{path} holds values of {np.abs(whole).max():.3g}, so it is no mask; give one with small ones."
+        )
     return whole.astype(np.int32)
 
 

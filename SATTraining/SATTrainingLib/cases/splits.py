@@ -13,6 +13,8 @@ from SATSegmentLib.output.atomic import written
 
 from .case import Case
 
+_PARTS = ("trained", "validated", "tested")
+
 
 def split_folds(cases: Sequence[Case], folds: int, seed: int = 1) -> list[list[str]]:
     """Ids to hold out in each fold; each case in one fold, no patient in two, data sets spread evenly.
@@ -62,8 +64,11 @@ def parts(
     """The cases to train on, to validate on and to test on, each in the order of `cases`.
 
     Raises:
-        InputError: An id is not among the cases or is in both lists, or nothing is left to train on.
+        InputError: An id is not among the cases or is in both lists, a patient is in two parts, or nothing is left to
+            train on.
     """
+    if not cases:
+        raise InputError("There are no cases to train on; add some.")
     validation, test = set(validation), set(test)
     if unknown := sorted((validation | test) - {case.id for case in cases}):
         raise InputError(f"{_named(unknown)} to hold out, but not in the case list; correct the ids.")
@@ -72,11 +77,13 @@ def parts(
     training = [case for case in cases if case.id not in validation | test]
     if not training:
         raise InputError("All cases are held out and nothing is left to train on; hold out fewer.")
-    return (
+    found = (
         training,
         [case for case in cases if case.id in validation],
         [case for case in cases if case.id in test],
     )
+    _refuse_parted_patients(found)
+    return found
 
 
 def write_splits(path: Path, folds: Sequence[Sequence[str]]) -> None:
@@ -100,7 +107,7 @@ def read_splits(path: Path) -> list[list[str]]:
         InputError: The file is missing or malformed.
     """
     try:
-        folds = [[str(key) for key in fold["val"]] for fold in json.loads(path.read_text(encoding="utf-8"))]
+        folds = [[str(key) for key in fold["val"]] for fold in json.loads(path.read_text(encoding="utf-8-sig"))]
     except FileNotFoundError:
         raise InputError(f"There is no file {path}; make it with `sattraining split`.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -110,6 +117,18 @@ def read_splits(path: Path) -> list[list[str]]:
     if not folds:
         raise InputError(f"{path} holds no folds; make it with `sattraining split`.")
     return folds
+
+
+def fold_of(path: Path, fold: int) -> list[str]:
+    """Ids held out in one fold, counted from 0, of a file that `read_splits` reads.
+
+    Raises:
+        InputError: As `read_splits`, or there are fewer folds.
+    """
+    folds = read_splits(path)
+    if fold >= len(folds):
+        raise InputError(f"{path} has {len(folds)} folds, counted from 0; there is no fold {fold}.")
+    return folds[fold]
 
 
 def patient_of(case: Case) -> str:
@@ -127,6 +146,25 @@ def _patients(cases: Sequence[Case], seed: int) -> list[list[Case]]:
     return sorted(patients, key=len, reverse=True)
 
 
+def _refuse_parted_patients(found: Sequence[Sequence[Case]]) -> None:
+    """Refuses a patient of whom the network would be told, or chosen by, what it is measured on."""
+    part: dict[str, int] = {}
+    for number, cases in enumerate(found):
+        for case in cases:
+            if part.setdefault(case.patient, number) != number and case.patient:
+                own = [
+                    (other.id, n) for n, others in enumerate(found) for other in others if other.patient == case.patient
+                ]
+                parts = " and ".join(_PARTS[n] for n in sorted({n for _, n in own}))
+                raise InputError(
+                    f"Cases of the patient {case.patient} are {parts} on ({_listed([key for key, _ in own])}); keep "
+                    "them on one side of the split, or correct the patient where they are of different people."
+                )
+
+
+def _listed(ids: list[str]) -> str:
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+
+
 def _named(ids: list[str]) -> str:
-    listed = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-    return f"{listed} {'is' if len(ids) == 1 else 'are'}"
+    return f"{_listed(ids)} {'is' if len(ids) == 1 else 'are'}"

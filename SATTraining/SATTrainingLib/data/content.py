@@ -40,7 +40,7 @@ class ContentHashes:
             OSError: A file cannot be read.
         """
         digest = blake2b(digest_size=16)
-        for file in _files(path):
+        for file in files_of(path):
             digest.update(self._of_file(file).encode())
         return digest.hexdigest()
 
@@ -63,7 +63,13 @@ class ContentHashes:
         return digest.hexdigest()
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """The files that a scan or mask is made of: itself, the data file its header names, a DICOM folder's, or all that
+    lie beside a file of which nothing else is known.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     name = path.name.lower()
     if path.is_file() and name.endswith(_WHOLE):
         return [path]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+TERMS = ("left lung", "right lung", "lung")
+
 _AIR_BELOW = -400.0  # Hounsfield units
 _TISSUE_ABOVE = -300.0
 _TRACHEA_AREA = 600.0  # mm2; larger pieces of air in an axial slice are lung

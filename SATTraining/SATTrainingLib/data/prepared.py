@@ -14,7 +14,7 @@ from SATSegmentLib.network import SATConfig
 
 from ..cases import Case, DatasetLabels, Label
 from ..cases.masks import read_layers
-from .lungs import label_lungs
+from .lungs import TERMS, label_lungs
 
 VERSION = 1  # of what is prepared from a case; another one makes kept cases worthless
 _SAMPLE = 2000  # voxels kept to centre windows on
@@ -158,7 +158,7 @@ def _pack(masks: np.ndarray, grid: Grid, labels: set[Label]) -> tuple[np.ndarray
 def _add_lungs(hounsfield, layers, terms, spacing) -> dict[str, tuple[Label, ...]]:
     """Derived lungs in the first of `layers`, and their terms; none where they cannot be told, or were annotated."""
     cord, above = terms.get("spinal cord"), terms.get("larynx") or terms.get("mandible")
-    if not cord or not above or terms.keys() & {"left lung", "right lung", "lung"}:
+    if not cord or not above or terms.keys() & set(TERMS):
         return {}
     midline, top = (
         np.nonzero(np.logical_or.reduce([layers[part.layer] == part.value for part in parts]))[axis]
@@ -170,10 +170,10 @@ def _add_lungs(hounsfield, layers, terms, spacing) -> dict[str, tuple[Label, ...
     if not left.any() or not right.any():
         return {}
     value = max(part.value for parts in terms.values() for part in parts)
-    parts = Label("left lung", value + 1), Label("right lung", value + 2)
+    parts = Label(TERMS[0], value + 1), Label(TERMS[1], value + 2)
     for part, lung in zip(parts, (left, right), strict=True):
         layers[0][lung & (layers[0] == 0)] = part.value
-    return {"left lung": parts[:1], "right lung": parts[1:], "lung": parts}
+    return dict(zip(TERMS, (parts[:1], parts[1:], parts), strict=True))
 
 
 def _places(layers: np.ndarray) -> dict[int, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 
 from SATSegmentLib.anatomy import Vocabulary, knowledge_tree
@@ -23,7 +24,7 @@ class EvaluatedModel:
     Attributes:
         name: For people.
         sha256: Of its `model.json`, which holds the hashes of all its files.
-        steps: It was trained for, where it says.
+        steps: Of its recipe, where it has one; the checkpoint kept may be an earlier one.
 
     Raises:
         InputError: There is no such model.
@@ -36,9 +37,9 @@ class EvaluatedModel:
         self.name = info.name
         self.sha256 = sha256_of(info.folder / CONFIG)
         self.steps: int | None = None
-        recipe = info.folder / _RECIPE
-        if recipe.is_file():
-            self.steps = json.loads(recipe.read_text(encoding="utf-8")).get("steps")
+        with suppress(OSError, ValueError, AttributeError):  # for people: it may be lacking, or be anything
+            steps = json.loads((info.folder / _RECIPE).read_text(encoding="utf-8")).get("steps")
+            self.steps = steps if isinstance(steps, int) else None
         self._trained = {(term.term, term.modality) for term in self._loaded.terms}
 
     def is_trained(self, term: str, modality: str) -> bool:

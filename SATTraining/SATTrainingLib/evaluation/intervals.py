@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,9 +41,15 @@ def estimate(values: Sequence[float], classes: Sequence[Hashable], patients: Seq
     mean = float((sums.sum(0) / counts.sum(0)).mean())
     if len(names) < 2:
         return Estimate(mean)
-    random = np.random.default_rng(_SEED)
-    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES).astype(float)
+    drawn = _drawn(len(names))
     with np.errstate(invalid="ignore"):
         means = np.nanmean(drawn @ sums / (drawn @ counts), axis=1)
     low, high = np.percentile(means, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return Estimate(mean, float(low), float(high))
+
+
+@lru_cache(maxsize=1)  # the classes of one evaluation mostly have the same patients
+def _drawn(patients: int) -> np.ndarray:
+    """How often each patient is drawn, (RESAMPLES, patients)."""
+    random = np.random.default_rng(_SEED)
+    return random.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(float)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
@@ -103,8 +104,9 @@ class KeptScores:
         if len(whole) < len(content):  # the process ended in the middle of a line
             os.truncate(self._file, len(whole))
         for line in whole.splitlines():
-            row = json.loads(line)
-            self._take(row["case"], [Score(**score) for score in row["scores"]])
+            with suppress(ValueError, KeyError, TypeError):  # damaged, so the case is done again
+                row = json.loads(line)
+                self._take(row["case"], [Score(**score) for score in row["scores"]])
 
     def _take(self, case: str, scores: list[Score]) -> None:
         self._of_case[case] = scores

@@ -249,7 +249,7 @@ def _worst(evaluation: Evaluation, result: ModelResult, of: str) -> Iterator[str
 def _evaluated(evaluation: Evaluation) -> str:
     rows = []
     for result in evaluation.results:
-        steps = f", trained for {result.steps:,} steps" if result.steps else ""
+        steps = f", recipe of {result.steps:,} steps" if result.steps else ""
         rows.append(("Model", f"{result.name}{steps} (SHA-256 of model.json {result.sha256[:16]}…)"))
     datasets = defaultdict(int)
     for case in evaluation.cases:

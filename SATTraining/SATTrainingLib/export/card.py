@@ -17,6 +17,7 @@ _PARTS = {
     "queries": "the query decoder and the mask projections",
 }
 _TEXT = {"frozen": "frozen", "head": "its projection was trained", "all": "trained"}
+NOT_BETTER = "No validation was better than the one before training: this is the network that training began with."
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Card:
         base_terms: (term, modality) that the base knew.
         network, parameters: Shape and size.
         config, step: How it was trained, and how long.
+        validated: The step after which `changes` were measured, or None.
         training, validation: Cases.
         changes: Validation before and after.
         terms: How many the model knows.
@@ -62,6 +64,7 @@ class Card:
     parameters: int
     config: TrainingConfig
     step: int
+    validated: int | None
     training: list[Case]
     validation: list[Case]
     changes: list[Change]
@@ -100,6 +103,7 @@ def _training(card: Card) -> list[str]:
         f"{card.step} steps of {config.batch} windows; AdamW, peak learning rate {config.learning_rate:g}, "
         f"{config.precision}{average}. Trained was {_PARTS[config.train]}; the text encoder: {_TEXT[config.text]}. All "
         "settings are in `recipe.json` beside this page.",
+        *(["", NOT_BETTER] if card.base and not card.step else []),
     ]
 
 
@@ -125,12 +129,14 @@ def _data(card: Card) -> list[str]:
 
 def _validation(card: Card) -> list[str]:
     if not card.changes:
-        return ["## Validation", "", "There were no validation cases: nothing is known of how it does on other scans."]
+        why = "It was not validated since training began" if card.validation else "There were no validation cases"
+        return ["## Validation", "", f"{why}: nothing is known of how it does on other scans."]
+    earlier = "" if card.validated == card.step else f" Measured after {card.validated} of the {card.step} steps."
     return [
         "## Validation",
         "",
         "On cases held back from training. DSC: Dice similarity; NSD: normalised surface Dice at 1 mm. Before: the "
-        "model it started from, asked the same.",
+        f"model it started from, asked the same.{earlier}",
         "",
         "| term | modality | DSC before | DSC | NSD before | NSD | cases |",
         "|---|---|---|---|---|---|---|",

@@ -36,6 +36,7 @@ from SATSegmentLib.network.text_encoder import TextEncoder
 from .. import runs
 from ..cases import DatasetLabels, read_cases
 from ..cases.splits import parts
+from ..data.lungs import TERMS as LUNGS
 from ..training.checkpoint import network_of
 from ..training.config import TrainingConfig
 from .card import Card, Change, write_card
@@ -84,9 +85,11 @@ def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str
     network, text_state, meta = network_of(path)
     base = _base(meta)
     text = _text(base, text_state, network.config.text_width)
-    training, validation, _ = parts(read_cases(config.cases), config.validation, config.test)
-    changes = _changes(folder, meta["step"])
-    terms = _terms(base, training, config.datasets, changes)
+    # the run may have been brought here from a cluster, and its scans not
+    cases = read_cases(folder / runs.CASES, with_files=False)
+    training, validation, _ = parts(cases, config.validation, config.test)
+    changes, validated = _changes(folder, meta["step"])
+    terms = _terms(base, training, config.datasets, changes, meta["terms"])
     half = base is None or _is_half(base.folder / NETWORK)
     modalities = tuple(m for m in MODALITIES if any(term.modality == m for term in terms))
     with new_folder(target) as new:
@@ -112,6 +115,7 @@ def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str
                 parameters=sum(p.numel() for p in network.parameters()),
                 config=config,
                 step=meta["step"],
+                validated=validated,
                 training=training,
                 validation=validation,
                 changes=changes,
@@ -184,11 +188,11 @@ def _text(base: ModelInfo | None, state: dict | None, width: int) -> _Text:
     return _Text(folder.text, folder.transformer, encoder.encode, encoder if folder.text == "mpnet" else encoder.head)
 
 
-def _changes(folder: Path, step: int) -> list[Change]:
-    """Validation at step 0 and at the checkpoint, or the last one before it."""
+def _changes(folder: Path, step: int) -> tuple[list[Change], int | None]:
+    """Validation at step 0 and at the checkpoint, or the last one before it, and that one's step; None without one."""
     events = [e for e in runs.current(runs.read_events(folder)[0]) if e["event"] == "validation" and e["step"] <= step]
-    if not events:
-        return []
+    if not events or events[-1]["step"] == 0 < step:  # which was of the base
+        return [], None
     before = events[0]["terms"] if events[0]["step"] == 0 else {}
     changes = []
     for key, after in sorted(events[-1]["terms"].items()):
@@ -197,25 +201,31 @@ def _changes(folder: Path, step: int) -> list[Change]:
         changes.append(
             Change(term, modality, first.get("dice"), after["dice"], first.get("nsd"), after["nsd"], after["cases"])
         )
-    return changes
+    return changes, events[-1]["step"]
 
 
-def _terms(base, training, datasets: dict[str, DatasetLabels], changes: list[Change]) -> list[TrainedTerm]:
-    """The base's terms and the run's, with the cases that taught them and the Dice of the run's validation."""
+def _terms(base, training, datasets: dict[str, DatasetLabels], changes: list[Change], asked) -> list[TrainedTerm]:
+    """The base's terms and the run's, with the cases that taught them and the Dice of the run's validation.
+
+    The base's own Dice is no longer true of a network that was trained on; in how many cases lungs were found by their
+    air is not known.
+    """
     taught = Counter(
         (term, case.modality)
         for case in training
         for term, labels in datasets.get(case.dataset, DatasetLabels()).terms_of(case).items()
         if labels
     )
+    with_air = {case.modality for case in training if datasets.get(case.dataset, DatasetLabels()).lungs_from_air}
+    derived = {(term, modality) for term, modality in asked if term in LUNGS and modality in with_air} - set(taught)
     known = {} if base is None else {(t.term, t.modality): t for t in read_terms(base.folder)}
     dice = {(change.term, change.modality): change.dice_after for change in changes}
     terms = []
-    for key in sorted({*taught, *known}):
+    for key in sorted({*taught, *known, *derived}):
         before = known.get(key)
         cases = taught[key] + (before.cases or 0 if before else 0)
-        unknown = before is not None and before.cases is None
-        value = dice.get(key, before.dice if before and not taught[key] else None)
+        unknown = key in derived or (before is not None and before.cases is None)
+        value = dice.get(key)
         terms.append(TrainedTerm(*key, None if unknown else cases, None if value is None else round(value, 3)))
     return terms
 

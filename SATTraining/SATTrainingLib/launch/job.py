@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from SATSegmentLib.errors import Cancelled, InputError, SATError
 from SATSegmentLib.models.registry import ModelInfo, find_model
 
 from ..cases import Case, write_cases
+from ..cases.splits import fold_of, parts
+from ..data.content import files_of
 from ..training.config import TrainingConfig
 from . import job_texts
 from .runs import runs_folder
@@ -20,9 +21,6 @@ CONFIG = "config.yaml"
 CASES = "cases.jsonl"
 DATA = "data"
 
-_ONE_FILE = (".nii", ".nii.gz", ".nrrd", ".mha")
-_HEADERS = (".mhd", ".nhdr")
-_DATA_FILE = re.compile(r"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 _SPARE = 1.02  # of the disk space that copies take
 
 
@@ -104,6 +102,7 @@ def _check(
         for path in (case.image, case.mask):
             if not path.exists():
                 raise InputError(f"Case {case.id}: there is no file {path}.")
+    parts(cases, fold_of(config.splits, config.fold) if config.splits else config.validation, config.test)
     return None if config.base is None else find_model(config.base)
 
 
@@ -124,7 +123,7 @@ def _write(
     """Writes configuration, cases, data and base into `part`, all paths relative to it."""
     import yaml
 
-    files = [_parts_of(case.image) + _parts_of(case.mask) for case in cases] if copy_data else []
+    files = [files_of(case.image) + files_of(case.mask) for case in cases] if copy_data else []
     own = sorted(path for path in base.folder.rglob("*") if path.is_file()) if base else []
     needed = _SPARE * sum(path.stat().st_size for path in [*own, *(path for paths in files for path in paths)])
     free = shutil.disk_usage(part).free
@@ -159,24 +158,9 @@ def _copy_data(
         for kind, path in (("image", case.image), ("mask", case.mask)):
             target = part / DATA / f"{number + 1:04d}" / kind
             target.mkdir(parents=True)
-            for source in _parts_of(path):
+            for source in files_of(path):
                 shutil.copyfile(source, target / source.name)
             row[kind] = (target if path.is_dir() else target / path.name).relative_to(part).as_posix()
         if progress is not None:
             progress(number + 1, len(cases))
     (part / CASES).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def _parts_of(path: Path) -> list[Path]:
-    """All files that belong to an image: a header's data, a DICOM file's series."""
-    name = path.name.lower()
-    if name.endswith(_ONE_FILE):
-        return [path]
-    if name.endswith(_HEADERS):
-        named = _DATA_FILE.search(path.read_text(encoding="latin-1"))
-        data = path.parent / named.group(1) if named else None
-        if data is None or not data.is_file():
-            raise InputError(f"The data file that {path} names cannot be copied; save the image as .nrrd or .nii.gz.")
-        return [path, data]
-    folder = path if path.is_dir() else path.parent
-    return sorted(entry for entry in folder.iterdir() if entry.is_file())

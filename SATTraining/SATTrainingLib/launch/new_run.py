@@ -77,7 +77,9 @@ def call(command: Sequence[str], cancelled: Callable[[], bool] | None = None) ->
         log.seek(0)
         text = log.read().decode("utf-8", "replace").strip()
     if code:
-        last = text.splitlines()[-1] if text else f"It ended with code {code}."
+        last = text.splitlines()[-1] if text else "it said nothing"
+        if code not in (2, 3):
+            last = f"The process ended unexpectedly with code {code}: {last}"
         error = (InputError if code == 2 else SATError)(last.removeprefix("sattraining: "))
         error.details = text
         raise error

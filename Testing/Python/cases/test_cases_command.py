@@ -47,6 +47,10 @@ def test_a_folder_becomes_a_list_and_terms_to_correct_by_hand(run, ball_cases, t
     config = TrainingConfig.read(tmp_path / "run.yaml")
     assert config.datasets[cases[0].dataset].terms == {"kidney_left": ("left kidney",), "LV": ("lv",)}
 
+    # values without names teach nothing before a person says what they are
+    run("cases", *source, "--output", tmp_path / "unnamed.jsonl", "--datasets", tmp_path / "unnamed.yaml")
+    assert '"1": []  # does not say what it is' in (tmp_path / "unnamed.yaml").read_text()
+
     with pytest.raises(InputError, match="exists"):
         run("cases", *source, "--output", target)
     with pytest.raises(InputError, match="--modality"):
@@ -92,4 +96,7 @@ def test_folds_are_written_and_used_by_a_configuration(run, ball_cases, tmp_path
     run("check", "--cases", ball_cases, "--config", tmp_path / "run.yaml")
     TrainingConfig(cases=ball_cases, splits=target, fold=2).write(tmp_path / "run.yaml")
     with pytest.raises(InputError, match="2 folds, counted from 0"):
+        run("check", "--cases", ball_cases, "--config", tmp_path / "run.yaml")
+    TrainingConfig(cases=ball_cases, validation=("case7",)).write(tmp_path / "run.yaml")
+    with pytest.raises(InputError, match="case7 is to hold out, but not in the case list"):
         run("check", "--cases", ball_cases, "--config", tmp_path / "run.yaml")

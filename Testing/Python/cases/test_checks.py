@@ -150,7 +150,10 @@ def test_a_patient_on_two_sides_of_a_split_is_found(ball_cases):
 def test_the_list_is_checked_with_progress_and_stops(ball_cases):
     cases, seen = read_cases(ball_cases), []
     check_list(cases, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(done, 8) for done in range(1, 9)]
+    assert seen == [*((done, 8) for done in range(1, 5)), (8, 8)]  # no two images may be the same
+    seen.clear()
+    check_list([*cases, replace(cases[0], id="again")], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [*((done, 10) for done in range(1, 6)), (9, 10), (10, 10)]
     with pytest.raises(Cancelled):
         check_list(cases, cancelled=lambda: True)
 
@@ -172,3 +175,17 @@ def test_a_real_mask_mirrored_is_found_out(shared, tmp_path):
     severity, _, text = _one(check_case(replace(case, mask=tmp_path / "m.nii.gz"), datasets[case.dataset]))
     assert severity == ERROR
     assert "left parotid gland lies" in text
+
+
+def test_only_images_that_may_be_the_same_are_read(ball_cases, tmp_path):
+    """Of scans on one grid those whose files are of another size are not: their voxels may even be damaged."""
+    first, second, *_ = read_cases(ball_cases)
+    assert first.image.stat().st_size != second.image.stat().st_size
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(second.image.read_bytes()[:-2000])
+    copy = tmp_path / "copy.nii.gz"
+    copy.write_bytes(first.image.read_bytes())
+    cases = [first, replace(second, image=broken), replace(first, id="again", image=copy)]
+    assert [problem.text.split(" have")[0] for problem in check_list(cases)] == ["case0, again"]
+    same = replace(first, id="once more")  # by the same file
+    assert len(check_list([first, same])) == 1

@@ -271,3 +271,33 @@ def test_names_of_the_real_label_maps(shared):
     names = read_names(shared / "data" / "labelmaps" / "synthseg" / "labels.txt")
     assert (len(names), names[2], names[60]) == (32, "left cerebral white matter", "right ventral DC")
     assert read_names(shared / "data" / "labelmaps" / "spl_knee" / "knee.ctbl")[9] == "infrapatellar_fat_body"
+
+
+def test_zero_is_the_background_whatever_it_is_called(tmp_path):
+    folder = tmp_path / "Task01_BTCV"
+    for kind in ("images", "labels"):
+        _save(folder / kind / "a.nii.gz")
+    training = [{"image": "images/a.nii.gz", "label": "labels/a.nii.gz"}]
+    _describe(folder, modality={"0": "CT"}, labels={"0": "clear label", "1": "spleen"}, training=training)
+    (case,), _ = load_cases(folder)
+    assert case.labels == (Label("spleen", 1),)
+
+
+def test_sat_ds_labels_are_a_list(tmp_path):
+    _save(tmp_path / "i.nii.gz")
+    _save(tmp_path / "m.nii.gz")
+    row = {"image": "i.nii.gz", "mask": "m.nii.gz", "label": "liver", "modality": "ct", "dataset": "d"}
+    (tmp_path / "list.jsonl").write_text(json.dumps(row))
+    with pytest.raises(InputError, match='line 1: "label" must be a list of names'):
+        load_cases(tmp_path / "list.jsonl")
+    (tmp_path / "list.jsonl").write_text("\n")
+    with pytest.raises(InputError, match="lists no cases"):
+        load_cases(tmp_path / "list.jsonl")
+
+
+def test_what_macos_leaves_beside_files_is_no_case(tmp_path):
+    for name in ("a_image.nii.gz", "a_mask.nii.gz"):
+        _save(tmp_path / name)
+        (tmp_path / f"._{name}").write_bytes(b"\x00\x05\x16\x07")
+    (case,) = cases_of_folder(tmp_path, "*_image.nii.gz", "*_mask.nii.gz", "ct")
+    assert case.id == "a"

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import slicerio
 
 from SATSegmentLib.errors import InputError
+from SATSegmentLib.imaging import Volume
 from SATTrainingLib.cases import Case, Label, read_cases
 from SATTrainingLib.cases.masks import layers_of, read_grid, read_layers, segments_of
 
@@ -115,6 +116,8 @@ def test_whole_numbers_are_read_from_any_type_and_file(case, mask, tmp_path):
     assert read_layers(_with(case, floats))[0].dtype.kind == "i"
     with pytest.raises(InputError, match="fractions"):
         read_layers(_with(case, _save(tmp_path / "g.nii.gz", mask + np.float32(0.25))))
+    with pytest.raises(InputError, match="holds values of 3e"):
+        read_layers(_with(case, _save(tmp_path / "h.nii.gz", mask * 1e12)))
 
 
 @pytest.mark.parametrize("change", ["moved half a voxel", "coarser", "turned a little"])
@@ -148,3 +151,34 @@ def test_the_real_cases_are_read_as_they_are(shared):
         mask = nibabel.load(case.mask)
         assert np.array_equal(layers[..., 0], np.asarray(mask.dataobj))
         assert np.allclose(affine, mask.affine, atol=1e-3)
+
+
+def test_colours_are_no_mask(case, tmp_path):
+    colours = np.zeros(SHAPE, [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    with pytest.raises(InputError, match=r"c\.nii\.gz holds .* so it is no mask"):
+        read_layers(_with(case, _save(tmp_path / "c.nii.gz", colours)))
+
+
+def test_an_image_that_cannot_be_trained_on_is_told_by_its_header(tmp_path):
+    flat = nibabel.Nifti1Image(np.zeros(SHAPE, np.int16), None)
+    flat.header.set_sform(np.diag([0, 0, 0, 1.0]), 1)
+    flat.to_filename(tmp_path / "flat.nii.gz")
+    sheared = AFFINE + 0.0
+    sheared[0, 2] = 1
+    colours = sitk.Image([6, 7, 8], sitk.sitkVectorUInt8, 3)
+    sitk.WriteImage(colours, tmp_path / "colours.nrrd")
+    _save(tmp_path / "sheared.nii.gz", np.zeros(SHAPE, np.int16), sheared)
+    _save(tmp_path / "slice.nii.gz", np.zeros((6, 7, 1), np.int16))
+    _save(tmp_path / "frames.nii.gz", np.zeros((*SHAPE, 1, 1), np.int16))
+    for name, message in (
+        ("flat.nii.gz", "cannot be inverted"),
+        ("sheared.nii.gz", "is sheared"),
+        ("colours.nrrd", "4 dimensions"),
+        ("slice.nii.gz", "6 x 7 x 1 voxels"),
+        ("frames.nii.gz", "5 dimensions"),
+    ):
+        with pytest.raises(InputError, match=f"{name} .*{message}"):
+            read_grid(tmp_path / name)
+        with pytest.raises(InputError):
+            Volume.read(tmp_path / name)
+    assert read_grid(_save(tmp_path / "one.nii.gz", np.zeros((*SHAPE, 1), np.int16)))[0] == SHAPE

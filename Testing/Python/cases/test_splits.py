@@ -89,3 +89,17 @@ def test_parts(ball_cases):
         parts(cases, ["case2"], ["case2"])
     with pytest.raises(InputError, match="nothing is left"):
         parts(cases, [case.id for case in cases], [])
+
+
+def test_a_patient_is_in_one_part_only():
+    cases = _cases(8, patients=4)  # d0 and d4 are of p0, and so on
+    assert [len(part) for part in parts(cases, ["d0", "d4"], ["d1", "d5"])] == [4, 2, 2]
+    with pytest.raises(InputError, match=r"patient p0 are trained and validated on \(d4, d0\); keep them on one side"):
+        parts(cases, ["d0"], [])
+    with pytest.raises(InputError, match="patient p1 are trained and tested on"):
+        parts(cases, [], ["d5"])
+    with pytest.raises(InputError, match="patient p2 are validated and tested on"):
+        parts(cases, ["d2"], ["d6"])
+    assert len(parts(_cases(3), ["d1"], ["d2"])[0]) == 1  # whose patients are not known
+    with pytest.raises(InputError, match="no cases to train on"):
+        parts([], [], [])

@@ -6,6 +6,9 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -130,6 +133,34 @@ def test_an_evaluation_that_was_stopped_goes_on(case_list, make_model, tmp_path)
     assert not list((tmp_path / "parts").iterdir())
 
 
+def test_an_evaluation_that_was_killed_goes_on_to_the_same_numbers(case_list, make_model, tmp_path):
+    rows = [json.loads(line) for line in case_list.read_text().splitlines()]
+    rows = [row | {"id": f"{row['id']}-{copy}"} for copy in range(10) for row in rows]
+    case_list.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model, killed = make_model("first"), tmp_path / "of a killed one é"
+    command = ["evaluate", "--model", model, "--cases", case_list, "--output", killed, "--device", "cpu"]
+    process = subprocess.Popen([sys.executable, "-m", "SATTrainingLib", *map(str, command)])
+    while not any(path.read_bytes() for path in killed.glob(".*/scores.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.05)  # wherever it is then
+    process.kill()
+    process.wait()
+    (kept,) = killed.glob(".*/scores.jsonl")
+    first, *others = kept.read_text().splitlines()
+    assert 0 < 1 + len(others) < len(rows)
+    assert [path.name for path in killed.iterdir()] == [kept.parent.name]
+    row = json.loads(first)
+    row["scores"][0]["nsd"] = 0.123  # only what is not computed again can show this
+    kept.write_text("\n".join([json.dumps(row), *others, json.dumps(row)[:30]]))
+    assert _run(case_list, killed, "--model", model) == 0
+    assert _run(case_list, tmp_path / "whole", "--model", model) == 0
+    after, whole = (_rows(folder / "scores.csv") for folder in (killed, tmp_path / "whole"))
+    assert after[0].pop("nsd") == "0.123" != whole[0].pop("nsd")
+    assert after == whole
+    assert sorted(path.name for path in killed.iterdir()) == ["report.html", "scores.csv", "summary.json"]
+
+
 def test_a_case_that_cannot_be_read_does_not_stop_the_others(case_list, make_model, tmp_path, capsys):
     output, model = tmp_path / "results", make_model("first")
     bad = case_list.parent / "1.nii.gz"
@@ -194,6 +225,20 @@ def test_with_its_configuration_a_model_is_evaluated_on_what_it_has_not_seen(cas
     (tmp_path / "run.json").write_text(json.dumps(config))
     assert _run(case_list, tmp_path / "other", "--model", model, "--config", tmp_path / "run.json") == 2
     assert "trained on all of these" in capsys.readouterr().err
+    # a case of another data set that is numbered alike is one, wherever the training's scans are now
+    rows = [json.loads(line) | {"patient": ""} for line in case_list.read_text().splitlines()]
+    case_list.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shutil.copytree(case_list.parent, tmp_path / "new")
+    (tmp_path / "new" / "cases.jsonl").write_text("".join(json.dumps(row | {"dataset": "new"}) + "\n" for row in rows))
+    for file in case_list.parent.glob("*.nii.gz"):
+        file.unlink()
+    assert (
+        _run(
+            tmp_path / "new" / "cases.jsonl", tmp_path / "new one", "--model", model, "--config", tmp_path / "run.json"
+        )
+        == 0
+    )
+    assert len(_rows(tmp_path / "new one" / "scores.csv")) == 6
 
 
 def test_what_labels_mean_can_be_given_alone(case_list, make_model, tmp_path, capsys):

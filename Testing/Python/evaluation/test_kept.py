@@ -57,6 +57,17 @@ def test_half_a_line_is_a_case_that_is_not_done(ball_cases, volume, tmp_path):
     assert [json.loads(line)["case"] for line in path.read_text().splitlines()] == ["case0", "case1"]
 
 
+def test_a_damaged_line_is_a_case_that_is_not_done(ball_cases, volume, tmp_path):
+    cases = read_cases(ball_cases)
+    kept = KeptScores(tmp_path / "kept")
+    for case in cases[:2]:
+        kept.add(case, volume, [_found(case, 0.5)])
+    path = tmp_path / "kept" / "scores.jsonl"
+    path.write_bytes(b"\0" * 40 + b"\n" + path.read_bytes().splitlines(keepends=True)[1])
+    again = KeptScores(tmp_path / "kept")
+    assert [case.id in again for case in cases[:2]] == [False, True]
+
+
 def test_anything_that_changes_the_scores_changes_the_key(ball_cases):
     cases = read_cases(ball_cases)
     key = key_of("hash", cases, {}, 1.0)

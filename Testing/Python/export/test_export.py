@@ -154,3 +154,77 @@ def test_a_base_that_is_another_one_now_is_refused(made, tmp_path):
     with pytest.raises(ModelError, match="not the one that the run started from"):
         export_run(moved / "second", "other", "", tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture
+def brought(made, tmp_path):
+    """The second run as it comes from a cluster whose scans and folders are not here."""
+    run = tmp_path / "brought é back"
+    shutil.copytree(made / "second", run)
+    rows = [json.loads(line) for line in (run / runs.CASES).read_text().splitlines()]
+    rows = [row | {"image": f"/cluster/{row['id']}.nii.gz", "mask": f"/cluster/{row['id']}_m.nii.gz"} for row in rows]
+    (run / runs.CASES).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = json.loads((run / runs.CONFIG).read_text())
+    (run / runs.CONFIG).write_text(json.dumps(values | {"cases": "/cluster/run/cases.jsonl"}))
+    return run
+
+
+def _events(run, change):
+    """Rewrites the events of a run; `change` gives what stays of each, or None."""
+    events = [event for event in map(change, runs.read_events(run)[0]) if event]
+    (run / runs.EVENTS).write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def test_a_run_that_was_brought_here_without_its_scans_is_exported(brought, made, tmp_path):
+    export_run(brought, "spheres", "", tmp_path / "spheres")
+    for name in ("network.safetensors", "vocabulary.json"):
+        assert (tmp_path / "spheres" / name).read_bytes() == (made / "spheres" / name).read_bytes()
+
+
+def test_what_was_measured_of_the_base_is_not_said_of_the_model(brought, tmp_path):
+    _events(brought, lambda event: event if event["event"] != "validation" or event["step"] == 0 else None)
+    export_run(brought, "spheres", "", tmp_path / "spheres", "last")
+    assert "It was not validated since training began" in (tmp_path / "spheres" / "MODEL_CARD.md").read_text()
+    assert {term.dice for term in read_terms(tmp_path / "spheres")} == {None}
+
+
+def test_the_card_says_which_step_was_measured(brought, tmp_path):
+    _events(brought, lambda event: event | {"step": 2} if event["event"] == "validation" and event["step"] else event)
+    export_run(brought, "spheres", "", tmp_path / "spheres", "last")
+    assert "Measured after 2 of the 3 steps." in (tmp_path / "spheres" / "MODEL_CARD.md").read_text()
+
+
+def test_a_run_that_never_got_better_says_so(brought, tmp_path, capsys):
+    for step, said in ((3, False), (0, True)):
+        _events(brought, lambda event, at=step: event | {"best": event["step"] == at} if "best" in event else event)
+        state = torch.load(brought / runs.BEST, weights_only=True) | {"step": step}
+        torch.save(state, brought / runs.BEST)
+        target = tmp_path / f"after {step}"
+        assert main(["export", "--run", str(brought), "--name", "m", "--output", str(target)]) == 0
+        for text in (capsys.readouterr().out, (target / "MODEL_CARD.md").read_text()):
+            assert ("No validation was better than the one before training" in text) == said
+
+
+def test_lungs_that_were_found_by_their_air_are_among_the_terms(made, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(made / "first", run)
+    values = json.loads((run / runs.CONFIG).read_text())
+    values["datasets"] = {"balls": {"terms": {}, "absent": ["liver"], "lungs_from_air": True}}
+    (run / runs.CONFIG).write_text(json.dumps(values))
+    state = torch.load(run / runs.BEST, weights_only=True)
+    state["terms"] += [["lung", "ct"], ["liver", "ct"]]
+    torch.save(state, run / runs.BEST)
+    export_run(run, "lungs", "", tmp_path / "lungs")
+    assert {term.term: term.cases for term in read_terms(tmp_path / "lungs")} == {
+        "left ball": 3,
+        "lung": None,
+        "right ball": 2,
+    }
+    assert "derived labels" in (tmp_path / "lungs" / "MODEL_CARD.md").read_text()
+
+
+def test_a_zip_that_cannot_be_written_is_refused_before_any_work(made, tmp_path, capsys):
+    arguments = ["export", "--run", str(made / "second"), "--name", "m", "--output", str(tmp_path / "m")]
+    assert main([*arguments, "--zip", str(tmp_path / "none" / "m.zip")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

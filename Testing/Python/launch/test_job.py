@@ -88,7 +88,7 @@ def test_a_job_without_data_says_where_the_data_is(config, ball_cases, tmp_path)
 
 def test_a_base_of_ones_own_and_a_splits_file_go_along(config, ball_cases, tmp_path):
     shutil.copytree(find_model("sat-tiny").folder, tmp_path / "mine")
-    (tmp_path / "folds.json").write_text('{"folds": [["case0"]]}')
+    (tmp_path / "folds.json").write_text('[{"train": ["case1"], "val": ["case0"]}]')
     config = dataclasses.replace(
         config, base=str(tmp_path / "mine"), validation=(), splits=tmp_path / "folds.json", fold=0
     )
@@ -137,6 +137,8 @@ def test_what_cannot_be_a_job_is_refused_and_leaves_nothing(config, ball_cases, 
         ({"cases": []}, "no cases"),
         ({"cases": [dataclasses.replace(cases[0], mask=tmp_path / "none.nii.gz")]}, "Case case0: there is no file"),
         ({"config": dataclasses.replace(config, base="sat-unknown")}, "no model"),
+        ({"config": dataclasses.replace(config, validation=("case9",))}, "case9 is to hold out"),
+        ({"cases": [dataclasses.replace(case, patient="p") for case in cases]}, "patient p are trained and validated"),
     ]
     for changed, sentence in refused:
         with pytest.raises(InputError, match=sentence):

@@ -5,14 +5,28 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
 from SATSegmentLib.errors import InputError
+from SATTrainingLib.launch.process import environment
 from SATTrainingLib.launch.runs import delete_run, list_runs, new_run_folder, runs_folder
-from SATTrainingLib.runs import CONFIG, DONE, FAILED, LAST, TRAINING, RunState, write_state
+from SATTrainingLib.runs import (
+    CONFIG,
+    DONE,
+    EVENTS,
+    FAILED,
+    LAST,
+    TRAINING,
+    RunState,
+    read_events,
+    read_state,
+    write_state,
+)
 
 SETTINGS = {"base": "sat-nano", "network": "tiny", "train": "decoder", "steps": 2000}
 NEVER_STARTED = RunState()
@@ -125,3 +139,30 @@ def test_a_running_run_is_not_deleted():
     with pytest.raises(InputError, match="cancel it first"):
         delete_run(folder)
     assert (folder / CONFIG).is_file()
+
+
+def test_a_damaged_line_does_not_hide_the_other_events(tmp_path):
+    events = [{"event": "step", "step": number} for number in range(3)]
+    first, *others = [json.dumps(event).encode() + b"\n" for event in events]
+    (tmp_path / EVENTS).write_bytes(
+        first + b"\0" * 50 + b"\n" + b'"text"\n{"step": 4}\n' + b"".join(others) + b'{"event"'
+    )
+    found, place = read_events(tmp_path)
+    assert found == events
+    assert (tmp_path / EVENTS).read_bytes()[place:] == b'{"event"'
+
+
+def test_a_state_can_be_read_while_it_is_rewritten(tmp_path):
+    code = (
+        "import sys, pathlib; from SATTrainingLib.runs import RunState, write_state\n"
+        "for step in range(1, 800): write_state(pathlib.Path(sys.argv[1]), RunState('training', step))"
+    )
+    write_state(tmp_path, RunState(TRAINING, 0))
+    writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment())
+    seen = [0]
+    while writer.poll() is None or not seen[-1]:
+        state = read_state(tmp_path)
+        assert state.state == TRAINING
+        seen.append(state.step)
+    assert writer.returncode == 0
+    assert seen == sorted(seen)

@@ -33,6 +33,18 @@ ARROWS = {
     "inference": {"network", "imaging"},
     "output": {"imaging", "anatomy"},
 }
+# The same of SATTrainingLib.
+TRAINING_ARROWS = {
+    "cases": set(),
+    "data": {"cases"},
+    "evaluation": {"cases"},
+    "training": {"cases", "data", "evaluation"},
+    "export": {"cases", "data", "training"},
+    "knowledge": {"cases", "data", "training"},
+    "launch": {"cases", "data", "training"},
+    "mrml": {"cases"},
+    "widgets": {"mrml", "launch", "cases", "training"},
+}
 
 
 def _sources(module):
@@ -96,19 +108,21 @@ def test_slicer_is_imported_only_where_slicer_is(module):
             assert not roots & SLICER, path
 
 
-def test_arrows_run_one_way():
-    seen = set()
-    for path in _sources("SATSegment"):
-        parts = path.relative_to(ROOT / "SATSegment" / "SATSegmentLib").parts
+@pytest.mark.parametrize(("module", "arrows"), [("SATSegment", ARROWS), ("SATTraining", TRAINING_ARROWS)])
+def test_arrows_run_one_way(module, arrows):
+    library, seen = MODULES[module], set()
+    beside = {"errors", "resources", "runs", "__version__"}
+    for path in _sources(module):
+        parts = path.relative_to(ROOT / module / library).parts
         for name in _imports(path):
-            assert not name.startswith("SATTrainingLib"), path
+            assert module == "SATTraining" or not name.startswith("SATTrainingLib"), path
             target = name.split(".")
-            if len(parts) == 1 or target[0] != "SATSegmentLib" or len(target) < 2:
+            if len(parts) == 1 or target[0] != library or len(target) < 2:
                 continue
             seen.add(parts[0])
-            allowed = ARROWS[parts[0]] | {parts[0]}
-            assert target[1] in allowed or target[1] in {"errors", "resources", "__version__"}, f"{path} imports {name}"
-    assert seen == set(ARROWS)  # a new package must say what it may import
+            assert target[1] in arrows[parts[0]] | {parts[0]} | beside, f"{path} imports {name}"
+    assert seen <= set(arrows)  # a new package must say what it may import
+    assert {path.parent.name for path in (ROOT / module / library).glob("*/__init__.py")} == set(arrows)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +135,10 @@ def test_arrows_run_one_way():
         "SATSegmentLib.models.catalog",
         "SATSegmentLib.output",
         "SATSegmentLib.worker.client",
+        "SATTrainingLib.cases.matching",
         "SATTrainingLib.cli",
+        "SATTrainingLib.launch.process",
+        "SATTrainingLib.runs",
     ],
 )
 def test_what_a_panel_opens_imports_nothing_heavy(package):

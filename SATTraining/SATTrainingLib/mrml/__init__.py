@@ -1,0 +1,1 @@
+"""Slicer's nodes in and out: labelled cases, curves."""

@@ -75,10 +75,10 @@ _README = """Training job of SlicerSAT
 
    On one computer without SLURM:
 
-       ./run.sh                 on {gpus} GPU(s)
-       GPUS=4 ./run.sh          on another number of GPUs; "batch" in config.yaml must be a multiple of
+       bash run.sh              on {gpus} GPU(s)
+       GPUS=4 bash run.sh       on another number of GPUs; "batch" in config.yaml must be a multiple of
                                 "windows_at_once" times that number
-       PYTHON=/a/python ./run.sh
+       PYTHON=/a/python bash run.sh
 
    Started again, either goes on at the last checkpoint.
 

@@ -1,99 +1,268 @@
-"""What is trained on what, and how: one JSON file, every key checked."""
+"""What is trained on what, and how: one YAML or JSON file, every key checked."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from SATSegmentLib.errors import InputError
 
-from .cases import DatasetRecipe
+from ..cases import DatasetLabels
+
+_CHOICES = {
+    "train": ("all", "decoder", "queries"),
+    "text": ("frozen", "head", "all"),
+    "precision": ("float32", "bfloat16", "float16"),
+}
+_WHOLE = {  # at least
+    **dict.fromkeys(("steps", "batch", "windows_at_once", "prompts", "validate_every", "checkpoint_every"), 1),
+    **dict.fromkeys(("fold", "workers", "seed"), 0),
+}
+_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """A training run.
 
     Attributes:
-        model: Named network configuration.
-        held_back: Cases never trained on.
-        datasets: How labels become terms; data sets not named teach their labels as they are.
+        cases: JSONL of cases (`cases.read_cases`); relative to the configuration's file.
+        base: Name or folder of the model to start from; None starts from nothing with `network`.
+        network: Named network configuration, where `base` is None.
+        datasets: What labels teach; data sets not named teach their labels as they are.
+        validation: Ids of cases to validate on; never trained on.
+        test: Ids of cases neither trained nor validated on.
+        splits, fold: A file of `cases.splits` and the fold to hold out, instead of `validation`.
+        train: "all", "decoder" (all but the U-Net's encoder) or "queries" (query decoder and mask projections only).
+        text: "frozen" (SAT's way), "head" (the projection on the transformer) or "all".
         steps: Optimiser steps.
-        batch: Windows a step.
+        batch: Windows a step, over all processes.
+        windows_at_once: Windows a forward pass on one device; `batch` is a multiple of it times the processes.
+        window: Voxels along (R, A, S), or None for the network's own.
         prompts: Terms a window at most.
         learning_rate: Peak of the schedule.
         warm_up: Share of the steps in which the rate rises.
+        precision: "float32", "bfloat16" or "float16" (on GPUs, with loss scaling).
+        activation_checkpointing: Compute activations again in the backward pass, to save memory.
+        ema: Decay of the averaged weights that are validated and exported, or None for none.
+        validate_every, checkpoint_every: Steps between.
+        workers: Processes that draw windows, for each training process.
+        device: "auto", "cpu", "cuda" or "mps".
         seed: Of weights, windows and dropout.
-        bfloat16: Autocast to bfloat16.
-        checkpoint_every: Steps between checkpoints.
     """
 
-    model: str = "tiny"
-    held_back: tuple[str, ...] = ()
-    datasets: dict[str, DatasetRecipe] = field(default_factory=dict)
-    steps: int = 2000
+    cases: Path
+    base: str | None = "sat-tiny"
+    network: str = "tiny"
+    datasets: dict[str, DatasetLabels] = field(default_factory=dict)
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    splits: Path | None = None
+    fold: int = 0
+    train: str = "all"
+    text: str = "frozen"
+    steps: int = 1000
     batch: int = 2
-    prompts: int = 24
-    learning_rate: float = 6e-4
-    warm_up: float = 0.05
-    seed: int = 1
-    bfloat16: bool = False
+    windows_at_once: int = 1
+    window: tuple[int, int, int] | None = None
+    prompts: int = 32
+    learning_rate: float = 1e-4
+    warm_up: float = 0.1
+    precision: str = "float32"
+    activation_checkpointing: bool = False
+    ema: float | None = None
+    validate_every: int = 250
     checkpoint_every: int = 100
+    workers: int = 1
+    device: str = "auto"
+    seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "prompts", "checkpoint_every"):
+        for name, least in _WHOLE.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f'"{name}" must be a whole number of at least 1, not {value!r}.')
-        if not 0 < self.learning_rate < 1:
-            raise InputError(f'"learning_rate" must lie between 0 and 1, not {self.learning_rate!r}.')
-        if not 0 <= self.warm_up < 1:
-            raise InputError(f'"warm_up" must lie between 0 and 1, not {self.warm_up!r}.')
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
+                raise InputError(f'"{name}" must be a whole number of at least {least}, not {value!r}.')
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise InputError(f'"{name}" must be one of {", ".join(known)}, not {getattr(self, name)!r}.')
+        _check_share("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "lie between 0 and 1")
+        _check_share("warm_up", self.warm_up, 0 <= self.warm_up < 1, "be at least 0 and less than 1")
+        if self.ema is not None:
+            _check_share("ema", self.ema, 0 < self.ema < 1, "lie between 0 and 1, such as 0.999, or be null")
+        if self.window is not None and (len(self.window) != 3 or any(n < 1 for n in self.window)):
+            raise InputError(f'"window" must be three whole numbers of voxels, not {list(self.window)}.')
+        if self.batch % self.windows_at_once:
+            raise InputError(
+                f'"batch" ({self.batch}) must be a multiple of "windows_at_once" ({self.windows_at_once}).'
+            )
+        if both := sorted(set(self.validation) & set(self.test)):
+            raise InputError(f'{", ".join(both)}: in "validation" and in "test"; leave it in one of them.')
+        if self.splits is not None and self.validation:
+            raise InputError('Give either "validation" or "splits" with "fold", not both.')
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
-        """A recipe from JSON.
+    def read(cls, path: Path) -> TrainingConfig:
+        """A configuration from YAML or JSON, by the file's suffix; its paths are relative to the file's folder.
 
         Raises:
-            InputError: The file is missing or malformed, or holds an unknown key or a bad value.
+            InputError: The file is missing or malformed, a key is unknown or a value bad.
         """
         try:
-            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")), path)
+            text = path.read_text(encoding="utf-8")
+            values = json.loads(text) if path.suffix == ".json" else _read_yaml(text, path)
         except OSError as error:
-            raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-        except json.JSONDecodeError as error:
-            raise InputError(f"The recipe {path} is malformed: {error}.") from error
+            raise InputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+        except ValueError as error:  # also bytes that are no text
+            raise InputError(f"The configuration {path} is malformed: {error}.") from error
+        return cls.from_dict(values, path, path.parent)
 
     @classmethod
-    def from_dict(cls, values: dict, where: object) -> Recipe:
-        """The inverse of `to_dict`; `where` is named in errors.
+    def from_dict(cls, values: dict, where: object, folder: Path) -> TrainingConfig:
+        """The inverse of `to_dict`; `where` is named in errors, paths are relative to `folder`.
 
         Raises:
-            InputError: A key is unknown or a value bad.
+            InputError: A key is unknown or lacking, or a value bad.
         """
-        if not isinstance(values, dict):
-            raise InputError(f"{where} is malformed: it holds no JSON object.")
         try:
+            _refuse_unknown(cls, values)
+            if not values.get("cases"):
+                raise InputError('"cases" is missing: name the list of cases to train on.')
             values = dict(values)
-            datasets = values.pop("datasets", {})
-            _refuse_unknown(cls, values, where)
-            for name, dataset in datasets.items():
-                _refuse_unknown(DatasetRecipe, dataset, f"{where}, {name}")
-            values["held_back"] = tuple(values.get("held_back", ()))
-            return cls(**values, datasets={name: DatasetRecipe(**dataset) for name, dataset in datasets.items()})
-        except (TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{where} is malformed: {error}.") from error
+            for name in ("cases", "splits"):
+                if values.get(name) is not None:
+                    values[name] = (folder / _text(name, values[name])).absolute()
+            if values.get("base") is not None:
+                given = folder / _text("base", values["base"])
+                # a folder beside the file, else a name
+                values["base"] = str(given.absolute()) if (given / "model.json").is_file() else values["base"]
+            for name in ("network", "train", "text", "precision", "device"):
+                if name in values:
+                    _text(name, values[name])
+            for name in ("validation", "test"):
+                values[name] = _texts(name, values.get(name) or ())
+            for name in ("learning_rate", "warm_up", "ema"):
+                if name in values and (name != "ema" or values[name] is not None):
+                    values[name] = _number(name, values[name])
+            if values.get("window") is not None:
+                values["window"] = _whole_numbers("window", values["window"])
+            if not isinstance(values.get("activation_checkpointing", False), bool):
+                raise InputError('"activation_checkpointing" must be true or false.')
+            values["datasets"] = _datasets(values.get("datasets") or {})
+            return cls(**values)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
 
     def to_dict(self) -> dict:
-        """Plain values for JSON."""
-        return dataclasses.asdict(self) | {"held_back": list(self.held_back)}
+        """Plain values for JSON, paths absolute."""
+        datasets = {
+            name: {
+                "terms": {label: list(terms) for label, terms in labels.terms.items()},
+                "absent": list(labels.absent),
+                "lungs_from_air": labels.lungs_from_air,
+            }
+            for name, labels in self.datasets.items()
+        }
+        plain = {
+            "cases": str(self.cases.absolute()),
+            "splits": None if self.splits is None else str(self.splits.absolute()),
+            "datasets": datasets,
+            "validation": list(self.validation),
+            "test": list(self.test),
+            "window": None if self.window is None else list(self.window),
+        }
+        return {f.name: plain.get(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def write(self, path: Path) -> None:
+        """Writes YAML or JSON, by the file's suffix."""
+        if path.suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=2) + "\n"
+        else:
+            import yaml
+
+            text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        temporary = path.with_name(f".{path.name}.part")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
 
 
-def _refuse_unknown(kind: type, values: dict, where) -> None:
-    known = {f.name for f in dataclasses.fields(kind)}
-    if unknown := set(values) - known:
-        raise InputError(f"{where}: unknown keys {', '.join(sorted(unknown))}.")
+def _read_yaml(text: str, path: Path) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"The configuration {path} is malformed: {reason}.") from error
+
+
+def _refuse_unknown(kind: type, values: object, of: str = "") -> None:
+    if not isinstance(values, Mapping):
+        raise InputError(f"it holds no keys and values{of}.")
+    known = [f.name for f in dataclasses.fields(kind)]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            raise InputError(f'there is no key "{key}"{of}' + (f'; is "{near[0]}" meant?' if near else "."))
+
+
+def _datasets(values: object) -> dict[str, DatasetLabels]:
+    if not isinstance(values, Mapping):
+        raise InputError('"datasets" must map the names of data sets to what their labels mean.')
+    found = {}
+    for name, labels in values.items():
+        of = f' in "datasets", {name}'
+        _refuse_unknown(DatasetLabels, labels, of)
+        terms = labels.get("terms") or {}
+        if not isinstance(terms, Mapping):
+            raise InputError(f'"terms"{of} must map labels to terms.')
+        air = labels.get("lungs_from_air", False)
+        if not isinstance(air, bool):
+            raise InputError(f'"lungs_from_air"{of} must be true or false.')
+        # the engine asks in lower case
+        meant = {str(label): _lower(_texts(str(label) + of, names or ())) for label, names in terms.items()}
+        absent = _lower(_texts("absent" + of, labels.get("absent") or ()))
+        found[str(name)] = DatasetLabels(meant, absent, air)
+    return found
+
+
+def _lower(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(" ".join(text.lower().split()) for text in texts)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise InputError(f'"{name}" must be a text, not {value!r}.')
+    return str(value)
+
+
+def _texts(name: str, values: object) -> tuple[str, ...]:
+    values = [values] if isinstance(values, str) else values
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) and value.strip() for value in values):
+        raise InputError(f'"{name}" must be a list of texts, not {values!r}.')
+    return tuple(values)
+
+
+def _number(name: str, value: object) -> float:
+    try:  # YAML 1.1 reads 1e-4 as a text
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f'"{name}" must be a number, not {value!r}.')
+    return number
+
+
+def _whole_numbers(name: str, values: object) -> tuple[int, ...]:
+    if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
+        raise InputError(f'"{name}" must be whole numbers, not {values!r}.')
+    return tuple(values)
+
+
+def _check_share(name: str, value: float, good: bool, must: str) -> None:
+    if not good:
+        raise InputError(f'"{name}" must {must}, not {value!r}.')

@@ -1,13 +1,37 @@
-"""Where the text head starts from."""
+"""Where network and text head start from, and which of their weights are trained."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from SATSegmentLib.network import SAT, SATConfig
 from SATSegmentLib.network.text_encoder import TextHead
 
 _SHRINKAGE = 0.3  # of the mean variance; keeps directions of next to no variance from being blown up
+
+
+def network_to_train(config: SATConfig, weights: SAT | None, part: str) -> SAT:
+    """A network with deep supervision, from torch's global random numbers.
+
+    Args:
+        config: Its shape.
+        weights: What to start from, without deep supervision, whose projections start fresh; None starts from nothing.
+        part: What is trained, see `TrainingConfig.train`; the rest is frozen.
+    """
+    network = SAT(config, deep_supervision=True)
+    if weights is not None:
+        lacking, unexpected = network.load_state_dict(weights.state_dict(), strict=False)
+        if unexpected or any(not name.startswith("mid_mask_embed_proj.") for name in lacking):
+            raise ValueError("The weights are those of another network.")
+    frozen = {
+        "all": (),
+        "decoder": (network.backbone.encoder,),
+        "queries": (network.backbone, network.projection_layer),
+    }[part]
+    for module in frozen:
+        module.requires_grad_(False)
+    return network
 
 
 def spread_prompts(head: TextHead, pooled: Tensor) -> None:

@@ -1,179 +1,249 @@
-"""A minimal trainer: one process, checkpoints, exact resumption."""
+"""The training loop: steps, validations and checkpoints, the same numbers however often it was interrupted."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import torch
-from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from SATSegmentLib.errors import InputError, SATError
-from SATSegmentLib.imaging.modality import MODALITIES
-from SATSegmentLib.network import SAT, SATConfig
-from SATSegmentLib.network.text_encoder import TextEncoder, TextHead
 
-from .data import PreparedCase, Window, WindowSampler
-from .initialisation import spread_prompts
-from .losses import deep_supervision_loss
-from .recipe import Recipe
+from .. import runs
+from ..cases import Case
+from ..data.windows import Window, WindowSampler
+from . import checkpoint
+from .config import TrainingConfig
+from .distributed import Ranks
+from .log import RunLog
+from .optimisation import learning_rate
+from .progress import Means
+from .setup import Setup
+from .stepper import Stepper
+from .stopping import StopRequests, ignore_signals
+from .text import prompt_encoder
+from .validation import summary, validate, write_scores
 
-CHECKPOINT = "last.pt"
-EVENTS = "events.jsonl"
-
-
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """Linear warm-up, then a cosine to zero."""
-    warm_up = max(1, round(recipe.warm_up * recipe.steps))
-    if step < warm_up:
-        return recipe.learning_rate * (step + 1) / warm_up
-    progress = (step - warm_up) / max(1, recipe.steps - warm_up)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+_TOLD_EVERY = 10  # steps; the first ones are told one by one
+_FREE = ("cases", "base", "device", "workers")  # of a configuration: may differ when a run goes on elsewhere
 
 
 class Trainer:
-    """Trains a SAT network and the head of its text encoder; the transformer stays frozen.
-
-    All that is random in a step is seeded by the step's number, so a run that was stopped and resumed
-    goes through the same numbers as one that was not.
+    """Trains what `setup` holds.
 
     Args:
-        recipe: What to do.
-        cases: Prepared training cases.
-        text: Encoder with an untrained head.
-        folder: Where checkpoints and events go; an earlier checkpoint there is resumed.
-        workers: Processes that draw windows; 0 draws them in this one.
+        config: What to do.
+        folder: Of the run; a checkpoint there is resumed.
+        setup: The learner, before its first step.
+        sampler: Draws this process's windows.
+        validation: Cases to validate on.
+        ranks, log, stop: Of this process.
+
+    Attributes:
+        step: Steps done.
+
+    Raises:
+        InputError: The checkpoint belongs to another configuration.
+        SATError: The checkpoint is damaged.
     """
 
-    def __init__(self, recipe: Recipe, cases: list[PreparedCase], text: TextEncoder, folder: Path, workers: int = 1):
-        self.recipe = recipe
-        self.folder = folder
-        self.workers = workers
-        torch.manual_seed(recipe.seed)
-        config = SATConfig.named(recipe.model)
-        self.sampler = WindowSampler(cases, config.window, recipe.batch, recipe.prompts, recipe.seed)
-        self.model = SAT(config, deep_supervision=True).to(memory_format=torch.channels_last_3d)
-        self.head = TextHead(text.tower.config.hidden_size, config.text_width)
-        self.cases = [case.case.id for case in cases]
-        self.terms = sorted({term for case in cases for term in case.terms})
-        with torch.no_grad():
-            self.pooled = text.pool(*text.tokenizer(self.terms))
-        spread_prompts(self.head, self.pooled)
-        parameters = [p for p in (*self.model.parameters(), *self.head.parameters()) if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, recipe.learning_rate, betas=(0.9, 0.999), weight_decay=0.0)
+    def __init__(
+        self,
+        config: TrainingConfig,
+        folder: Path,
+        setup: Setup,
+        sampler: WindowSampler,
+        validation: list[Case],
+        ranks: Ranks,
+        log: RunLog,
+        stop: StopRequests,
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._setup = setup
+        self._sampler = sampler
+        self._validation = validation
+        self._ranks = ranks
+        self._log = log
+        self._stop = stop
+        self._best: float | None = None
+        self._validated = -1
+        self._saved: tuple[int, int] | None = None
+        self._means = Means()
         self.step = 0
-        if (folder / CHECKPOINT).exists():
-            self._load()
+        self._stepper = Stepper(config, setup, sorted({case.case.dataset for case in sampler.cases}), ranks)
+        if (folder / runs.LAST).exists():
+            self._load(folder / runs.LAST)
 
-    def run(self, stop_at: int | None = None) -> None:
-        """Trains until the recipe's last step, or until `stop_at`; a checkpoint stands at the end.
+    def run(self) -> str:
+        """Trains to the last step, or until it is asked to stop; a checkpoint stands at the end.
+
+        Returns:
+            `runs.DONE` or `runs.PAUSED`.
 
         Raises:
-            SATError: The loss is no longer finite; the last checkpoint is from before that.
+            SATError: The loss is no longer finite, memory or disk is full; the last checkpoint is from before that.
         """
-        stop = min(stop_at or self.recipe.steps, self.recipe.steps)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f"{CHECKPOINT}.*.part"):  # by a run that was killed while it wrote
-            left.unlink()
-        self.model.train()
-        batches = DataLoader(
-            self.sampler,
-            batch_size=None,
-            sampler=range(self.step, stop),
-            num_workers=self.workers,
-            collate_fn=_as_it_is,
-            worker_init_fn=_one_thread,
-            prefetch_factor=4 if self.workers else None,
-        )
-        since = time.monotonic()
-        losses = []
-        for windows in batches:
-            losses.append(self._train(windows))
+        with self._batches() as batches:
+            return self._run(batches)
+
+    def _run(self, batches: Iterator[list[Window]]) -> str:
+        while True:
+            if self._is_validation_due() and not self._validate():
+                self._save_if_new()
+                return runs.PAUSED
+            if self.step == self._config.steps:
+                self._save_if_new()
+                return runs.DONE
+            self._log.state(runs.TRAINING, self.step)
+            start = time.monotonic()
+            with self._ranks.together():
+                windows = self._next(batches)
+            waited = time.monotonic() - start
+            prompts, stops = self._ranks.sum([sum(len(window.prompts) for window in windows), self._stop()])
+            if stops:
+                self._save_if_new()
+                return runs.PAUSED
+            loss, losses = self._stepper.step(self.step, windows, int(prompts))
             self.step += 1
-            if self.step % 20 == 0 or self.step == stop:
-                now = time.monotonic()
-                self._log(loss=sum(losses) / len(losses), seconds_a_step=(now - since) / len(losses))
-                since, losses = now, []
-            if self.step % self.recipe.checkpoint_every == 0 or self.step == stop:
-                self._save()
+            self._means.add(loss, losses, time.monotonic() - start, waited)
+            if self.step <= _TOLD_EVERY or self.step % _TOLD_EVERY == 0 or self.step == self._config.steps:
+                self._tell()
+            if self.step % self._config.checkpoint_every == 0:
+                self._save(runs.LAST)
 
-    def _train(self, windows: list[Window]) -> float:
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # dropout
-        rate = learning_rate(self.step, self.recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        image = torch.stack([window.image for window in windows]).contiguous(memory_format=torch.channels_last_3d)
-        queries, masks, real = self._prompts(windows)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bfloat16):
-            outputs = self.model.forward_deep(image, queries)
-        loss = deep_supervision_loss(outputs, masks, real)
-        if not torch.isfinite(loss):
-            raise SATError(
-                f"The loss is no longer finite at step {self.step}; lower the learning rate. "
-                f"The last good checkpoint is {self.folder / CHECKPOINT}."
+    @contextmanager
+    def _batches(self) -> Iterator[Iterator[list[Window]]]:
+        """The windows of each step that is left."""
+        workers = self._config.workers
+        batches = iter(
+            DataLoader(
+                self._sampler,
+                batch_size=None,
+                sampler=range(self.step, self._config.steps),
+                num_workers=workers,
+                collate_fn=_as_it_is,
+                worker_init_fn=_begin_worker,
+                prefetch_factor=4 if workers else None,
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], 5.0)
-        self.optimizer.step()
-        return float(loss.detach())
-
-    def _prompts(self, windows: list[Window]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, N, W), masks (B, N, H, W, D) and which of them are real (B, N)."""
-        most = max(len(window.prompts) for window in windows)
-        masks = torch.zeros(len(windows), most, *windows[0].image.shape[1:], dtype=torch.bool)
-        real = torch.zeros(len(windows), most, dtype=torch.bool)
-        index = torch.zeros(len(windows), most, dtype=torch.long)
-        modality = torch.zeros(len(windows), most, dtype=torch.long)
-        for i, window in enumerate(windows):
-            n = len(window.prompts)
-            masks[i, :n] = window.masks
-            real[i, :n] = True
-            index[i, :n] = torch.tensor([self.terms.index(prompt) for prompt in window.prompts])
-            modality[i] = MODALITIES.index(window.modality)
-        return self.head(self.pooled[index], modality), masks, real
-
-    def _log(self, **values: float) -> None:
-        event = {"step": self.step, "learning_rate": learning_rate(self.step - 1, self.recipe), **values}
-        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-        print(
-            f"step {self.step}/{self.recipe.steps}  " + "  ".join(f"{k} {v:.4f}" for k, v in values.items()), flush=True
         )
+        try:
+            yield batches
+        finally:
+            if workers:  # the trace of an error holds on to them, and Python would wait for them when it ends
+                batches._shutdown_workers()
 
-    def _save(self) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "head": self.head.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+    def _next(self, batches: Iterator[list[Window]]) -> list[Window]:
+        try:
+            return next(batches)
+        except (SATError, OSError, RuntimeError, ValueError) as error:
+            # a worker process gives its trace with it, the error's name before the last line
+            reason = re.sub(r"^[\w.]+: ", "", str(error).strip().splitlines()[-1]).rstrip(".")
+            if isinstance(error, SATError):
+                raise SATError(f"At step {self.step}: {reason}.") from error
+            raise SATError(
+                f"The windows of step {self.step} cannot be drawn ({reason}). Check that the cases can still be read "
+                'and that memory is left ("workers" takes some), then resume the run.'
+            ) from error
+
+    def _tell(self) -> None:
+        device = self._ranks.device
+        on_gpu = device.type == "cuda"
+        memory = torch.cuda.max_memory_allocated(device) if on_gpu else psutil.Process().memory_info().rss
+        values = self._means.take(self._config.batch)
+        rate = learning_rate(self.step - 1, self._config)
+        self._log.steps(self.step, learning_rate=rate, memory_gb=memory / 1e9, **values)
+
+    def _is_validation_due(self) -> bool:
+        if not self._validation or self._validated == self.step:
+            return False
+        if self.step == 0:
+            return self._config.base is not None  # what "before" was
+        return self.step % self._config.validate_every == 0 or self.step == self._config.steps
+
+    def _validate(self) -> bool:
+        """Whether it came to its end."""
+        self._log.state(runs.VALIDATING, self.step)
+        start = time.monotonic()
+        weights = self._stepper.weights()
+        scores = validate(
+            checkpoint.plain_network(self._setup.network, weights["model"]),
+            prompt_encoder(self._setup.prompts, weights["text"]),
+            self._validation,
+            self._config.datasets,
+            self._ranks,
+            self._stop,
+            lambda: self._log.state(runs.VALIDATING, self.step),
+        )
+        if scores is None:
+            return False
+        self._validated = self.step
+        values = summary(scores)
+        is_best = self._best is None or values["dice"] > self._best
+        self._best = values["dice"] if is_best else self._best
+        with self._ranks.together():
+            if self._ranks.rank == 0:
+                write_scores(self._folder, self.step, scores)
+                self._log.validation(self.step, seconds=time.monotonic() - start, **values)
+        self._save(*([runs.BEST] if is_best else []), runs.LAST)
+        return True
+
+    def _save_if_new(self) -> None:
+        if self._saved != (self.step, self._validated):
+            self._save(runs.LAST)
+
+    def _save(self, *names: str) -> None:
+        with self._ranks.together():
+            if self._ranks.rank == 0:
+                state = self._state()
+                for name in names:
+                    checkpoint.save(self._folder / name, state)
+        self._saved = (self.step, self._validated)
+        self._log.event("checkpoint", step=self.step, best=runs.BEST in names)
+
+    def _state(self) -> dict:
+        return {
+            **self._stepper.state(),
             "step": self.step,
-            "recipe": self.recipe.to_dict(),
-            "terms": self.terms,
-            "cases": self.cases,
+            "best": self._best,
+            "validated": self._validated,
+            "log": self._means.state(),
+            "config": self._config.to_dict(),
+            "terms": [list(pair) for pair in self._setup.pairs],
+            "network": self._setup.network.to_dict(),
+            "base": self._setup.base,
         }
-        temporary = self.folder / f"{CHECKPOINT}.{os.getpid()}.part"
-        torch.save(state, temporary)
-        temporary.replace(self.folder / CHECKPOINT)
 
-    def _load(self) -> None:
-        path = self.folder / CHECKPOINT
-        state = torch.load(path, weights_only=True)
-        told = (self.recipe.to_dict(), self.terms, self.cases)
-        if (state["recipe"], state["terms"], state["cases"]) != told:
-            raise InputError(f"{path} belongs to another recipe or other cases; train into another folder.")
-        self.model.load_state_dict(state["model"])
-        self.head.load_state_dict(state["head"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+    def _load(self, path: Path) -> None:
+        state = checkpoint.load(path)
+        theirs, ours = state["config"], self._config.to_dict()
+        changed = [key for key in ours if key not in _FREE and ours[key] != theirs.get(key)]
+        if not changed and state["terms"] != [list(pair) for pair in self._setup.pairs]:
+            changed = ["the terms of its cases"]
+        if changed:
+            raise InputError(
+                f"{path} was made with another configuration ({', '.join(changed)}); start a new run for this one."
+            )
+        if (state["base"] or {}).get("sha256") != (self._setup.base or {}).get("sha256"):
+            raise InputError(
+                f"{path} started from another version of the model {self._config.base}; install that one again, or "
+                "start a new run."
+            )
+        self._stepper.load(state)
+        self.step, self._best, self._validated = state["step"], state["best"], state["validated"]
+        self._means.load(state["log"])
+        self._saved = (self.step, self._validated)
 
 
 def _as_it_is(windows: list[Window]) -> list[Window]:
     return windows
 
 
-def _one_thread(_worker: int) -> None:
+def _begin_worker(_number: int) -> None:
     torch.set_num_threads(1)
+    ignore_signals()

@@ -1,0 +1,230 @@
+"""A run from its making to its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from pathlib import Path
+
+from SATSegmentLib.errors import Cancelled, InputError, SATError
+from SATSegmentLib.models.folder import ModelFolder
+from SATSegmentLib.models.registry import data_folder, find_model
+
+from .. import runs
+from ..cases import Case, read_cases, write_cases
+from ..cases.splits import parts, read_splits
+from ..data.cache import CaseCache, prepare_all
+from ..data.prepared import PreparedCase
+from ..data.windows import WindowSampler
+from ..evaluation.evaluate import annotated_terms
+from . import checkpoint
+from .config import TrainingConfig
+from .distributed import OtherFailed, Ranks, joined
+from .log import RunLog
+from .setup import network_of_config, set_up
+from .stopping import StopRequests
+from .text import check_text
+from .trainer import Trainer
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def cache_folder() -> Path:
+    """Where prepared cases are kept."""
+    return data_folder() / "cache" / "cases"
+
+
+def create_run(config: TrainingConfig, folder: Path) -> None:
+    """Makes the folder of a run, with all that is needed to train, before any work starts.
+
+    The cases are kept as they are now, and so is the split. A folder that holds the same run already is left as it is.
+
+    Args:
+        config: What to do.
+        folder: Need not exist.
+
+    Raises:
+        InputError: The configuration does not fit its cases or its model, or the folder holds another run.
+        ModelError: The model to start from is not installed.
+        SATError: The folder cannot be written.
+    """
+    cases = read_cases(config.cases)
+    cases = [dataclasses.replace(case, image=case.image.resolve(), mask=case.mask.resolve()) for case in cases]
+    folder = folder.resolve()
+    config = dataclasses.replace(_with_split(config), cases=folder / runs.CASES)
+    check(config, cases)
+    if (folder / runs.CONFIG).exists():
+        if TrainingConfig.read(folder / runs.CONFIG) != config or read_cases(folder / runs.CASES) != cases:
+            raise InputError(f"{folder} holds another run; choose another folder, or resume that run as it is.")
+        return
+    if any((folder / name).exists() for name in (runs.LAST, runs.BEST, runs.EVENTS)):
+        raise InputError(f"{folder} holds parts of another run; choose another folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_cases(folder / runs.CASES, cases)
+        runs.write_state(folder, runs.RunState(steps=config.steps))
+        config.write(folder / runs.CONFIG)
+    except OSError as error:
+        raise SATError(f"The run cannot be made in {folder} ({error.strerror}); choose another folder.") from error
+
+
+def check(config: TrainingConfig, cases: list[Case]) -> None:
+    """Refuses what cannot be trained, without reading scans or weights.
+
+    Raises:
+        InputError, ModelError: As `create_run`.
+    """
+    training, _, _ = parts(cases, config.validation, config.test)
+    if unknown := sorted(set(config.datasets) - {case.dataset for case in cases}):
+        raise InputError(f'"datasets" names {", ".join(unknown)}, which none of the cases is from.')
+    if not any(annotated_terms(case, config.datasets) for case in training):
+        raise InputError('No label of the training cases teaches a term; say in "datasets" what they mean.')
+    if config.base is not None:
+        model = find_model(config.base)
+        check_text(ModelFolder.read(model.folder), config.text)
+    else:
+        check_text(None, config.text)
+    network = network_of_config(config)
+    window = config.window or network.window
+    if any(n % network.reduction for n in window):
+        raise InputError(
+            f'"window" {list(window)} does not fit the network; each side must be a multiple of {network.reduction}.'
+        )
+    if all(n == network.reduction for n in window):
+        raise InputError(f'"window" {list(window)} is too small; make at least one side {2 * network.reduction}.')
+
+
+def prepare(config: TrainingConfig, progress=None, cancelled=None, rank: int = 0, world: int = 1) -> list[PreparedCase]:
+    """The training cases on the network's grid, kept for the next time; see `prepare_all`."""
+    training, _, _ = parts(read_cases(config.cases), config.validation, config.test)
+    network = network_of_config(config)
+    return prepare_all(
+        training, config.datasets, network, CaseCache(cache_folder()), progress, cancelled, rank=rank, world=world
+    )
+
+
+def train(folder: Path) -> str:
+    """The whole life of a process that trains the run in `folder`: prepares, trains, validates, tells of it.
+
+    Where torchrun started it, it is one of several. SIGTERM, Ctrl-C or the file `stop` end it with a checkpoint.
+
+    Returns:
+        `runs.DONE` or `runs.PAUSED`.
+
+    Raises:
+        InputError: There is no run, or it cannot be trained as it is.
+        Cancelled: Ctrl-C; the run is paused.
+        OtherFailed: Another process failed and has told so.
+        SATError: The training failed; the state says why, the last good checkpoint is there.
+    """
+    if not (folder / runs.CONFIG).is_file():
+        raise InputError(f"There is no training run in {folder}.")
+    folder = folder.resolve()
+    # the folder may have been moved since the run was made
+    config = dataclasses.replace(TrainingConfig.read(folder / runs.CONFIG), cases=folder / runs.CASES)
+    log = RunLog(folder, config.steps, writes=os.environ.get("RANK", "0") == "0")
+    stop = StopRequests(folder)
+    try:
+        with joined(config.device) as ranks, stop:
+            state = _train(config, folder, ranks, log, stop)
+    except OtherFailed:
+        raise
+    except KeyboardInterrupt:  # a second one
+        log.end(log.step, runs.PAUSED)
+        stop.done()
+        raise Cancelled from None
+    except Exception as error:
+        if log.someone_failed():
+            raise OtherFailed from error
+        told = _explained(error, folder)
+        log.fail(str(told or f"The training failed: {type(error).__name__} {error}"))
+        if told is None:
+            raise
+        raise told from error
+    log.end(log.step, state)
+    if state == runs.PAUSED:
+        stop.done()
+        if stop.interrupted:
+            raise Cancelled
+    return state
+
+
+def _train(config: TrainingConfig, folder: Path, ranks: Ranks, log: RunLog, stop: StopRequests) -> str:
+    log.state(runs.PREPARING, log.step)
+    with ranks.together():
+        if config.batch % (config.windows_at_once * ranks.world):
+            raise InputError(
+                f'"batch" ({config.batch}) must be a multiple of "windows_at_once" ({config.windows_at_once}) times '
+                f"the {ranks.world} processes; start fewer."
+            )
+    if ranks.rank == 0:
+        for name in (runs.LAST, runs.BEST):
+            checkpoint.remove_partial(folder / name)
+    prepared = _prepared(config, ranks, log, stop)
+    if prepared is None:
+        return runs.PAUSED
+    pairs = sorted({(term, case.case.modality) for case in prepared for term in case.terms})
+    _, validation, _ = parts(read_cases(config.cases), config.validation, config.test)
+    validation = [case for case in validation if annotated_terms(case, config.datasets)]
+    with ranks.together():
+        setup = set_up(config, pairs)
+        window = config.window or setup.network.window
+        sampler = WindowSampler(prepared, window, config.batch, config.prompts, config.seed, ranks.rank, ranks.world)
+        trainer = Trainer(config, folder, setup, sampler, validation, ranks, log, stop)
+    log.begin(
+        trainer.step,
+        world_size=ranks.world,
+        device=str(ranks.device),
+        training_cases=len(prepared),
+        validation_cases=len(validation),
+        terms=len({term for term, _ in pairs}),
+    )
+    return trainer.run()
+
+
+def _prepared(config: TrainingConfig, ranks: Ranks, log: RunLog, stop: StopRequests) -> list[PreparedCase] | None:
+    """The prepared cases; None where any process was asked to stop."""
+    prepared, stopped = [], False
+    with ranks.together():
+        try:
+            prepared = prepare(config, log.preparing, stop, ranks.rank, ranks.world)
+        except Cancelled:
+            stopped = True
+    return None if ranks.sum([stopped])[0] else prepared
+
+
+def _with_split(config: TrainingConfig) -> TrainingConfig:
+    """With the ids of the fold instead of a file that may change."""
+    if config.splits is None:
+        return config
+    folds = read_splits(config.splits)
+    if config.fold >= len(folds):
+        raise InputError(f'"fold" {config.fold} is not in {config.splits}, which has the folds 0 to {len(folds) - 1}.')
+    return dataclasses.replace(config, validation=tuple(folds[config.fold]), splits=None, fold=0)
+
+
+def _explained(error: Exception, folder: Path) -> SATError | None:
+    """An error as a sentence that says what to do, or None where there is none."""
+    if isinstance(error, SATError):
+        return error
+    if isinstance(error, OSError):
+        if error.errno in _DISK_FULL:
+            return SATError(
+                f"There is no space left in {folder}; free some, then resume the run: its checkpoints stay."
+            )
+        return SATError(
+            f"{error.filename or folder} cannot be read or written ({error.strerror or error}); resume then."
+        )
+    if isinstance(error, RuntimeError) and _is_connection(error):
+        return SATError(
+            "Another process of the run has ended unexpectedly, or cannot be reached; resume the run, which goes on "
+            "from its last checkpoint."
+        )
+    return None
+
+
+def _is_connection(error: RuntimeError) -> bool:
+    import torch.distributed as dist
+
+    return isinstance(error, dist.DistError) or "gloo" in str(error).lower() or "connection" in str(error).lower()

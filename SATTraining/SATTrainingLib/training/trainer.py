@@ -94,6 +94,7 @@ class Trainer:
 
     def _run(self, batches: Iterator[list[Window]]) -> str:
         while True:
+            self._log.step = self.step
             if self._is_validation_due() and not self._validate():
                 self._save_if_new()
                 return runs.PAUSED

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
+
+_PATIENCE = 600  # seconds; a network's disk may be slow to show a new file to other computers
 
 
 def add_prepare(commands) -> None:
@@ -42,12 +45,16 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from . import runs
     from .training.config import TrainingConfig
     from .training.start import create_run
 
     folder = options.folder or options.config.with_suffix("")
     if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun one makes the run
         create_run(TrainingConfig.read(options.config), folder)
+    end = time.monotonic() + _PATIENCE
+    while not (folder / runs.CONFIG).is_file() and time.monotonic() < end:  # which the others wait for
+        time.sleep(0.1)
     return _go(folder)
 
 

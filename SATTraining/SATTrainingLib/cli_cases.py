@@ -98,7 +98,7 @@ def _check(options: argparse.Namespace) -> None:
     from .cases.formats import load_cases
     from .cases.splits import parts
 
-    cases, datasets = load_cases(options.cases)
+    cases, datasets = load_cases(options.cases, with_files=False)  # what is missing is told of all cases
     validation, test = (), ()
     if options.config:
         datasets, validation, test = _configured(options.config, datasets)
@@ -125,7 +125,7 @@ def _split(options: argparse.Namespace) -> None:
     from .cases.splits import split_folds, write_splits
 
     check_targets([options.output], options.overwrite)
-    cases, _ = load_cases(options.cases)
+    cases, _ = load_cases(options.cases, with_files=False)
     folds = split_folds(cases, options.folds, options.seed)
     write_splits(options.output, folds)
     for number, fold in enumerate(folds):

@@ -104,21 +104,25 @@ def _cases(options: argparse.Namespace) -> tuple[list, dict]:
     cases, datasets = load_cases(options.cases)
     if options.config:
         config = TrainingConfig.read(options.config)
-        return _unseen(cases, config), config.datasets
+        return _unseen(cases, config, options.config.parent), config.datasets
     if options.datasets:
         values = {"cases": str(options.cases), "datasets": _read(options.datasets)}
         return cases, TrainingConfig.from_dict(values, options.datasets, options.datasets.parent).datasets
     return cases, datasets
 
 
-def _unseen(cases: list, config) -> list:
-    """The cases of patients that a configuration does not train on."""
+def _unseen(cases: list, config, folder: Path) -> list:
+    """The cases of patients that a configuration in `folder` does not train on."""
+    from . import runs
     from .cases import read_cases
     from .cases.splits import fold_of
 
     validation = fold_of(config.splits, config.fold) if config.splits else config.validation
     held_back = {*validation, *config.test}
-    training = [case for case in read_cases(config.cases, with_files=False) if case.id not in held_back]
+    # a run may have been moved since it was made, which its list tells by its old path
+    moved = not config.cases.exists() and config.cases.name == runs.CASES and (folder / runs.CASES).is_file()
+    listed = read_cases(folder / runs.CASES if moved else config.cases, with_files=False)
+    training = [case for case in listed if case.id not in held_back]
     # data sets number their cases alike, so that an id alone tells nothing
     seen = {(case.dataset, case.id) for case in training} | {case.image.resolve() for case in training}
     patients = {case.patient for case in training if case.patient}

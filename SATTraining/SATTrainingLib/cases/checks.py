@@ -20,12 +20,11 @@ from .folders import Progress
 from .label_names import readings
 from .masks import read_grid, read_layers
 from .matching import IGNORED
-from .splits import patient_of
+from .splits import PARTS, listed, parted_patients
 
 ERROR, WARNING = "error", "warning"
 
 _SIDE_TOLERANCE = 5.0  # mm; the middles of what lies near the midline differ by chance
-_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,11 @@ def check_list(
     """
     part = dict.fromkeys(validation, "validated") | dict.fromkeys(test, "tested")
     part = {case.id: part.get(case.id, "trained") for case in cases}
-    problems = _patients_in_two_parts(cases, part)
+    found = [[case for case in cases if part[case.id] == name] for name in PARTS]
+    problems = [Problem(own[0].id, "", ERROR, sentence) for own, sentence in parted_patients(found)]
     for same in _same_images(cases, progress, cancelled):
         parts = sorted({part[case.id] for case in same})
-        names = _listed(case.id for case in same)
+        names = listed(case.id for case in same)
         if len(parts) > 1:
             text = f"{names} have the same image and are {' and '.join(parts)} on; keep them on one side of the split."
             problems.append(Problem(same[0].id, "", ERROR, text))
@@ -145,7 +145,7 @@ def _nameless(case: Case, labels: DatasetLabels) -> list[Problem]:
     names = [name for name in _taught(case, labels) if name not in labels.terms and not any(readings(name))]
     if not names:
         return []
-    text = f"{case.id}: the labels {_listed(names)} do not say what they are; name a term for each."
+    text = f"{case.id}: the labels {listed(names)} do not say what they are; name a term for each."
     return [Problem(case.id, names[0], ERROR, text)]
 
 
@@ -191,7 +191,7 @@ def _unknown_values(case: Case, found: _Voxels) -> list[Problem]:
     ]
     if not unknown:
         return []
-    said = f"value {unknown[0]}" if len(unknown) == 1 else f"values {_listed(unknown)}"
+    said = f"value {unknown[0]}" if len(unknown) == 1 else f"values {listed(unknown)}"
     text = (
         f"{case.id}: the mask has the {said} without a label; name what it is, for it is taught as background to the "
         "other labels."
@@ -232,22 +232,6 @@ def _sides(case: Case, labels: DatasetLabels, found: _Voxels, affine: np.ndarray
     return problems
 
 
-def _patients_in_two_parts(cases: Sequence[Case], part: dict[str, str]) -> list[Problem]:
-    patients: dict[str, list[Case]] = {}
-    for case in cases:
-        patients.setdefault(patient_of(case), []).append(case)
-    problems = []
-    for patient, own in patients.items():
-        there = sorted({part[case.id] for case in own})
-        if len(there) > 1:
-            text = (
-                f"Cases of the patient {patient} are {' and '.join(there)} on ({_listed(case.id for case in own)}); "
-                "keep them on one side of the split."
-            )
-            problems.append(Problem(own[0].id, "", ERROR, text))
-    return problems
-
-
 def _same_images(cases: Sequence[Case], progress: Progress | None, cancelled) -> list[list[Case]]:
     """Groups of cases whose images have the same voxels; unreadable ones are `check_case`'s."""
 
@@ -272,7 +256,7 @@ def _same_images(cases: Sequence[Case], progress: Progress | None, cancelled) ->
     for done, case in enumerate(alike, start=2 * len(cases) - len(alike) + 1):
         file = case.image.resolve()
         with suppress(InputError):
-            digests[file] = digests.get(file) or _digest(file)
+            digests[file] = digests.get(file) or _digest(case.image)
             contents.setdefault(digests[file], []).append(case)
         step(done)
     return [same for same in contents.values() if len(same) > 1]
@@ -293,8 +277,3 @@ def _digest(path: Path) -> bytes:
     """Of an image's voxels, whatever their type and their file's kind."""
     array = Volume.read(path).array
     return blake2b(np.ascontiguousarray(array, dtype=np.float32).data, digest_size=16).digest()
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -26,6 +26,7 @@ def load_cases(
     modality: str = "",
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    with_files: bool = True,
 ) -> tuple[list[Case], dict[str, DatasetLabels]]:
     """Cases of a list (`read_cases`, SAT-DS) or of a data set (nnU-Net, Decathlon), and what their labels teach.
 
@@ -35,6 +36,7 @@ def load_cases(
         path: JSONL file, `dataset.json`, or the folder of one.
         channel, modality: For data sets with several channels, or a channel whose name does not say the modality.
         progress, cancelled: As for `cases_of_sat_ds`, whose masks must be opened.
+        with_files: As for `read_cases`; the others' files must be there.
 
     Raises:
         InputError: The format is unknown, or its content wrong.
@@ -45,7 +47,7 @@ def load_cases(
     else:
         first = next((row for _, row in _rows(path)), {})
         foreign = "label" in first and "labels" not in first
-        cases = cases_of_sat_ds(path, progress, cancelled) if foreign else read_cases(path)
+        cases = cases_of_sat_ds(path, progress, cancelled) if foreign else read_cases(path, with_files)
     if not cases:
         raise InputError(f"{path} lists no cases; add some.")
     return cases, labels_of_datasets(cases, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from SATSegmentLib.errors import InputError
@@ -13,7 +13,8 @@ from SATSegmentLib.output.atomic import written
 
 from .case import Case
 
-_PARTS = ("trained", "validated", "tested")
+PARTS = ("trained", "validated", "tested")
+_LISTED = 5
 
 
 def split_folds(cases: Sequence[Case], folds: int, seed: int = 1) -> list[list[str]]:
@@ -82,7 +83,8 @@ def parts(
         [case for case in cases if case.id in validation],
         [case for case in cases if case.id in test],
     )
-    _refuse_parted_patients(found)
+    for _, sentence in parted_patients(found):
+        raise InputError(sentence)
     return found
 
 
@@ -131,6 +133,35 @@ def fold_of(path: Path, fold: int) -> list[str]:
     return folds[fold]
 
 
+def parted_patients(found: Sequence[Sequence[Case]]) -> Iterator[tuple[list[Case], str]]:
+    """The patients of whom the network would be told, or chosen by, what it is measured on.
+
+    Args:
+        found: As `parts` gives them.
+
+    Yields:
+        The cases of such a patient, and a sentence.
+    """
+    patients: dict[str, list[tuple[Case, str]]] = {}
+    for name, cases in zip(PARTS, found, strict=True):
+        for case in cases:
+            patients.setdefault(patient_of(case), []).append((case, name))
+    for patient, own in patients.items():
+        names = dict.fromkeys(name for _, name in own)
+        if len(names) > 1:
+            yield (
+                [case for case, _ in own],
+                f"Cases of the patient {patient} are {' and '.join(names)} on ({listed(case.id for case, _ in own)}); "
+                "keep them on one side of the split, or correct the patient where they are of different people.",
+            )
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+
+
 def patient_of(case: Case) -> str:
     """Who a case is of: its patient, else itself."""
     return case.patient or f"case {case.id}"
@@ -146,25 +177,5 @@ def _patients(cases: Sequence[Case], seed: int) -> list[list[Case]]:
     return sorted(patients, key=len, reverse=True)
 
 
-def _refuse_parted_patients(found: Sequence[Sequence[Case]]) -> None:
-    """Refuses a patient of whom the network would be told, or chosen by, what it is measured on."""
-    part: dict[str, int] = {}
-    for number, cases in enumerate(found):
-        for case in cases:
-            if part.setdefault(case.patient, number) != number and case.patient:
-                own = [
-                    (other.id, n) for n, others in enumerate(found) for other in others if other.patient == case.patient
-                ]
-                parts = " and ".join(_PARTS[n] for n in sorted({n for _, n in own}))
-                raise InputError(
-                    f"Cases of the patient {case.patient} are {parts} on ({_listed([key for key, _ in own])}); keep "
-                    "them on one side of the split, or correct the patient where they are of different people."
-                )
-
-
-def _listed(ids: list[str]) -> str:
-    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-
-
 def _named(ids: list[str]) -> str:
-    return f"{_listed(ids)} {'is' if len(ids) == 1 else 'are'}"
+    return f"{listed(ids)} {'is' if len(ids) == 1 else 'are'}"

@@ -231,15 +231,18 @@ def _terms(base, training, datasets: dict[str, DatasetLabels], changes: list[Cha
 
 
 def _write_queries(path: Path, text: _Text, terms: list[TrainedTerm]) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    queries = torch.empty(0)
     rows = {}
     for modality in {term.modality for term in terms}:
         names = [term.term for term in terms if term.modality == modality]
         rows |= {(name, modality): query for name, query in zip(names, text.encode(names, modality), strict=True)}
     queries = torch.stack([rows[term.term, term.modality] for term in terms])
-    save_file({"queries": queries.contiguous()}, path)
+    try:
+        save_file({"queries": queries.contiguous()}, path)
+    except SafetensorError as error:  # what a full disk becomes
+        raise OSError(str(error)) from error
 
 
 def _is_half(path: Path) -> bool:

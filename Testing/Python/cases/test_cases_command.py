@@ -84,6 +84,14 @@ def test_problems_are_printed_and_errors_fail(run, ball_cases, tmp_path, capsys)
     assert "error: Cases of the patient p are trained and validated on" in out
 
 
+def test_all_files_that_are_missing_are_told_at_once(run, ball_cases, tmp_path, capsys):
+    (tmp_path / "list.jsonl").write_text(ball_cases.read_text())  # whose paths are relative
+    with pytest.raises(InputError, match="4 of 4 problems"):
+        run("check", "--cases", tmp_path / "list.jsonl")
+    assert capsys.readouterr().out.count("There is no file") == 4
+    run("split", "--cases", tmp_path / "list.jsonl", "--folds", 2, "--output", tmp_path / "splits.json")
+
+
 def test_folds_are_written_and_used_by_a_configuration(run, ball_cases, tmp_path, capsys):
     target = tmp_path / "splits.json"
     run("split", "--cases", ball_cases, "--folds", 2, "--seed", 5, "--output", target)

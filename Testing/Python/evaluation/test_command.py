@@ -239,6 +239,12 @@ def test_with_its_configuration_a_model_is_evaluated_on_what_it_has_not_seen(cas
         == 0
     )
     assert len(_rows(tmp_path / "new one" / "scores.csv")) == 6
+    # the run was moved
+    (tmp_path / "run").mkdir()
+    case_list.rename(tmp_path / "run" / "cases.jsonl")
+    (tmp_path / "run.json").rename(tmp_path / "run" / "config.json")
+    again = ("--config", tmp_path / "run" / "config.json", "--overwrite")
+    assert _run(tmp_path / "new" / "cases.jsonl", tmp_path / "new one", "--model", model, *again) == 0
 
 
 def test_what_labels_mean_can_be_given_alone(case_list, make_model, tmp_path, capsys):

@@ -11,7 +11,7 @@ import pytest
 from SATSegmentLib.cli import main
 from SATSegmentLib.errors import InputError, ModelError
 from SATSegmentLib.models import find_model
-from SATSegmentLib.models.archive import pack
+from SATSegmentLib.models.archive import pack, unpack
 from SATSegmentLib.models.installing import import_model
 from SATSegmentLib.models.registry import models_folder
 from SATSegmentLib.resources import resource
@@ -121,3 +121,9 @@ def test_a_zip_cannot_take_the_built_in_models_name(entries, tmp_path):
 
 def _nothing_left():
     assert not models_folder().exists() or not list(models_folder().iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(model, tmp_path):
+    pack(model, tmp_path / "model.zip")
+    with pytest.raises(ModelError, match=r"cannot be unpacked to .*make room"):
+        unpack(tmp_path / "model.zip", tmp_path / "none")

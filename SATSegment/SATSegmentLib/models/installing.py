@@ -177,7 +177,11 @@ def _import_folder(path: Path) -> ModelInfo:
 
 
 def _import_zip(path: Path) -> ModelInfo:
-    models_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=models_folder()) as place:
-        unpack(path, Path(place))
-        return _import_folder(Path(place))
+    try:
+        models_folder().mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(prefix=".import-", dir=models_folder())
+    except OSError as error:
+        raise ModelError(f"{models_folder()} cannot be written: {error}.") from error
+    with place as folder:
+        unpack(path, Path(folder))
+        return _import_folder(Path(folder))

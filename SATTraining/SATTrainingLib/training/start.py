@@ -13,7 +13,7 @@ from SATSegmentLib.models.registry import data_folder, find_model
 
 from .. import runs
 from ..cases import Case, read_cases, write_cases
-from ..cases.splits import parts, read_splits
+from ..cases.splits import fold_of, parts
 from ..data.cache import CaseCache, prepare_all
 from ..data.prepared import PreparedCase
 from ..data.windows import WindowSampler
@@ -50,7 +50,7 @@ def create_run(config: TrainingConfig, folder: Path) -> None:
         SATError: The folder cannot be written.
     """
     cases = read_cases(config.cases)
-    cases = [dataclasses.replace(case, image=case.image.resolve(), mask=case.mask.resolve()) for case in cases]
+    cases = [dataclasses.replace(case, image=case.image.absolute(), mask=case.mask.absolute()) for case in cases]
     folder = folder.resolve()
     config = dataclasses.replace(_with_split(config), cases=folder / runs.CASES)
     check(config, cases)
@@ -198,10 +198,7 @@ def _with_split(config: TrainingConfig) -> TrainingConfig:
     """With the ids of the fold instead of a file that may change."""
     if config.splits is None:
         return config
-    folds = read_splits(config.splits)
-    if config.fold >= len(folds):
-        raise InputError(f'"fold" {config.fold} is not in {config.splits}, which has the folds 0 to {len(folds) - 1}.')
-    return dataclasses.replace(config, validation=tuple(folds[config.fold]), splits=None, fold=0)
+    return dataclasses.replace(config, validation=tuple(fold_of(config.splits, config.fold)), splits=None, fold=0)
 
 
 def _explained(error: Exception, folder: Path) -> SATError | None:

@@ -10,9 +10,20 @@ from SATSegmentLib.errors import Cancelled, InputError, SATError
 from .cli_cases import add_cases, add_check, add_split
 from .cli_evaluation import add_evaluate
 from .cli_export import add_export
+from .cli_knowledge import add_knowledge
 from .cli_training import add_prepare, add_resume, add_train
 
-_COMMANDS = (add_cases, add_check, add_split, add_prepare, add_train, add_resume, add_evaluate, add_export)
+_COMMANDS = (
+    add_cases,
+    add_check,
+    add_split,
+    add_prepare,
+    add_train,
+    add_resume,
+    add_evaluate,
+    add_export,
+    add_knowledge,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

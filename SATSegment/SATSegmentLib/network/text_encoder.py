@@ -13,7 +13,7 @@ from ..errors import ModelError
 from ..imaging.modality import MODALITIES
 
 MAX_TOKENS = 256
-_REFINEMENT = 1024  # hidden units
+_REFINEMENT = 1536  # hidden units
 _PADDING_ID = 0  # also where a vocabulary calls another entry its padding, as MPNet's does
 
 

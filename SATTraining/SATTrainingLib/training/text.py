@@ -153,7 +153,7 @@ def check_text(base: ModelFolder | None, how: str) -> None:
     Raises:
         InputError: As said.
     """
-    if how == "all" and (base is None or base.text == "minilm"):
+    if how == "all" and (base is None or base.text != "mpnet"):
         raise InputError(
             f"The text transformer of {'a new network' if base is None else base.name} is shared by several models "
             'and cannot be trained; set "text" to "head" or "frozen".'

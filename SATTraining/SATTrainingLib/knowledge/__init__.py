@@ -1,0 +1,1 @@
+"""Medical knowledge put into a text encoder by contrastive learning."""

@@ -1,0 +1,64 @@
+"""A text encoder that was taught, as a folder.
+
+    encoder.json        kind of the text, width of a query, SHA-256 of the package's transformer
+    text.safetensors    the head, or the whole encoder where the transformer is not a package's
+    vocab.txt           the vocabulary, where it is not a package's
+
+The files are those of a model folder, so a model that is trained with the encoder takes them over as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from SATSegmentLib.errors import ModelError
+from SATSegmentLib.models.download import sha256_of
+from SATSegmentLib.models.folder import TEXT, TOKENS, new_folder
+from SATSegmentLib.models.loading import minilm_folder, read_text_encoder
+from SATSegmentLib.network.checkpoints import save_weights
+from SATSegmentLib.network.text_encoder import TextEncoder
+
+RESULT = "encoder.json"
+_FORMAT = 1
+
+
+def save(folder: Path, kind: str, encoder: TextEncoder) -> None:
+    """Writes the folder; one that is there is replaced.
+
+    Args:
+        folder: Of the result.
+        kind: "minilm-knowledge" or "mpnet".
+        encoder: It.
+
+    Raises:
+        ModelError: The folder cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    values = {"format": _FORMAT, "text": kind, "width": encoder.head.modality_embed.embedding_dim, "transformer": ""}
+    with new_folder(folder) as new:
+        if kind == "mpnet":
+            save_weights(encoder, new / TEXT)
+            shutil.copyfile(encoder.tokenizer.vocabulary, new / TOKENS)
+        else:
+            values["transformer"] = sha256_of(minilm_folder() / "model.safetensors")
+            save_weights(encoder.head, new / TEXT, half=True)
+        (new / RESULT).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> tuple[str, TextEncoder]:
+    """Kind and encoder.
+
+    Raises:
+        ModelError: The folder is damaged, of another version, or the package's transformer is another one.
+    """
+    path = folder / RESULT
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        kind, width, transformer, version = (values[key] for key in ("text", "width", "transformer", "format"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is missing or damaged ({error}); train the text encoder again.") from error
+    if version != _FORMAT:
+        raise ModelError(f"{path} was written by another version of SlicerSAT; train the text encoder again.")
+    return kind, read_text_encoder(folder, kind, transformer, width, folder.name)

@@ -100,10 +100,10 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """Called when Slicer closes or the module is reloaded."""
-        self.setParameterNode(None)
-        self.removeObservers()
         if self.panel:
+            self.setParameterNode(None)
             self.panel.close()
+        self.removeObservers()
 
     def onSceneStartClose(self, caller, event):
         """The scene's nodes are about to go."""
@@ -119,7 +119,7 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodeAdded(self, caller, event, node):
         """The first scan that is loaded is the one to segment; it gets its voxels after it has joined the scene."""
         waits = self._parameterNode is not None and self._parameterNode.inputVolume is None
-        if waits and node.IsA("vtkMRMLScalarVolumeNode"):
+        if waits and node.GetClassName() == "vtkMRMLScalarVolumeNode":
             qt.QTimer.singleShot(0, self.onVolumeLoaded)
 
     def onVolumeLoaded(self):
@@ -136,7 +136,9 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Shows the scene's state, with its first volume where none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            # the scene counts label maps and colour images among them, which cannot be segmented
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            first = next((node for node in volumes if node.GetClassName() == "vtkMRMLScalarVolumeNode"), None)
             if first:
                 self._parameterNode.inputVolume = first
 
@@ -152,8 +154,9 @@ class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
 
     def onParametersChanged(self, caller=None, event=None):
-        """The state changed."""
-        self.panel.update()
+        """The state changed; what a scene that is loaded brings is shown once all of it is there."""
+        if not slicer.mrmlScene.IsImporting():
+            self.panel.update()
 
 
 class SATSegmentLogic(ScriptedLoadableModuleLogic):

@@ -75,10 +75,10 @@ class FeatureStore:
         windows = self._images.setdefault(image, {})
         self._images.move_to_end(image)
         while True:
-            if self._used(on_disk=False) + features.nbytes <= self.ram:
+            if self.used(on_disk=False) + features.nbytes <= self.ram:
                 windows[window] = (features, False)
                 return True
-            if self._used(on_disk=True) + features.nbytes <= self.disk:
+            if self.used(on_disk=True) + features.nbytes <= self.disk:
                 mapped = self._to_disk(image, window, features)
                 if mapped is not None:
                     windows[window] = (mapped, True)
@@ -87,6 +87,15 @@ class FeatureStore:
             if oldest == image:
                 return False
             self.drop(oldest)
+
+    def used(self, on_disk: bool) -> int:
+        """Bytes of the features kept on disk, or else in RAM."""
+        return sum(
+            features.nbytes
+            for windows in self._images.values()
+            for features, disk in windows.values()
+            if disk == on_disk
+        )
 
     def drop(self, image: str) -> None:
         """Forgets an image."""
@@ -97,14 +106,6 @@ class FeatureStore:
         """Forgets everything and removes the files."""
         self._images.clear()
         self._temporary.cleanup()
-
-    def _used(self, on_disk: bool) -> int:
-        return sum(
-            features.nbytes
-            for windows in self._images.values()
-            for features, disk in windows.values()
-            if disk == on_disk
-        )
 
     def _to_disk(self, image: str, window: int, features: WindowFeatures) -> WindowFeatures | None:
         """The features in a mapped file, or None where the disk does not take them."""

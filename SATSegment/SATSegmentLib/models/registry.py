@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +141,11 @@ def remove(model: ModelInfo) -> int:
 
 def disk_use(folder: Path) -> int:
     """Bytes of all files in a folder; 0 where there is none."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # a download renames its files
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _from_manifest(name: str, values: dict) -> ModelInfo:

@@ -45,6 +45,14 @@ def kept_segments(node) -> list[str]:
     return [i for i in segmentation.GetSegmentIDs() if tag_of(segmentation.GetSegment(i), TERM_TAG) is not None]
 
 
+def changed_at(node) -> int:
+    """A number that is another one once a segmentation's segments, or their voxels, were changed."""
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetSegment(segment_id) for segment_id in segmentation.GetSegmentIDs()]
+    masks = [segment.GetRepresentation(layers.LABELMAP) for segment in segments]
+    return max(one.GetMTime() for one in (segmentation, *segments, *filter(None, masks)))
+
+
 def read_kept(node, segment_id: str) -> KeptSegment | None:
     """One segment, its voxels counted, which takes one pass through its layer; None where it is gone."""
     segment = node.GetSegmentation().GetSegment(segment_id)

@@ -122,9 +122,18 @@ def take_out(segment) -> Stencil:
     return stencil
 
 
-def count(segment) -> int:
-    """Voxels of a segment."""
-    return int(np.count_nonzero(voxels_of(segment).block))
+def counts(segmentation) -> dict[str, int]:
+    """Voxels of all segments by their ids; one pass through each layer."""
+    found = {}
+    for layer in _layers(segmentation):
+        ids = segmentation.GetSegmentIDsForDataObject(layer, LABELMAP)
+        labels = [segmentation.GetSegment(segment_id).GetLabelValue() for segment_id in ids]
+        voxels = np.zeros(max(labels) + 1, np.int64)
+        for part in _voxels(layer):
+            inside = part[(part > 0) & (part < len(voxels))]
+            voxels += np.bincount(inside.astype(np.intp), minlength=len(voxels))
+        found |= {segment_id: int(voxels[label]) for segment_id, label in zip(ids, labels, strict=True)}
+    return found
 
 
 def voxels_of(segment) -> Stencil:

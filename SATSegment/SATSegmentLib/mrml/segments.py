@@ -209,10 +209,9 @@ class SegmentWriter:
         if segment is not None:
             segment.SetTag(tag, _in_file(value))
 
-    def voxels(self, segment_id: str) -> int:
-        """How many voxels a segment has now; 0 where it is gone."""
-        segment = self._segmentation.GetSegment(segment_id)
-        return 0 if segment is None else layers.count(segment)
+    def voxels(self) -> dict[str, int]:
+        """How many voxels each segment of the segmentation has now, by its id."""
+        return layers.counts(self._segmentation)
 
     def begin(self, hold: bool = False) -> None:
         """Starts a run: what is put from here to `finish` is one step for `undo`.

@@ -41,21 +41,25 @@ class ExportMenu:
 
     def segmentation(self) -> None:
         """Asks for a name and writes the segmentation."""
-        path = qt.QFileDialog.getSaveFileName(
-            self._button, _("Export segmentation"), "SAT.seg.nrrd", _("Segmentation (*.seg.nrrd)")
-        )
-        if not path:
-            return
-        path = path if path.lower().endswith(".seg.nrrd") else f"{path}.seg.nrrd"
-        if not slicer.util.exportNode(self._nodes()[1], path, world=True):
+        path = self._asked(_("Export segmentation"), "SAT", ".seg.nrrd", _("Segmentation (*.seg.nrrd)"))
+        if path and not slicer.util.exportNode(self._nodes()[1], path, world=True):
             slicer.util.errorDisplay(_("{path} could not be written; choose another folder.").format(path=path))
 
     def table(self) -> None:
         """Asks for a name and writes the results."""
-        path = qt.QFileDialog.getSaveFileName(self._button, _("Export table"), "SAT.csv", _("Table (*.csv)"))
+        path = self._asked(_("Export table"), "SAT", ".csv", _("Table (*.csv)"))
         if path:
             with slicer.util.tryWithErrorDisplay(_("The table could not be written.")):
                 write_table(Path(path), [row.measured for row in self._rows()])
+
+    def _asked(self, title: str, name: str, suffix: str, kind: str) -> str:
+        """The file to write; empty for none. The dialog asks about one that exists only under the name as typed."""
+        path = qt.QFileDialog.getSaveFileName(self._button, title, name + suffix, kind)
+        if not path or path.lower().endswith(suffix):
+            return path
+        path += suffix
+        question = _("{path} exists. Replace it?").format(path=path)
+        return "" if Path(path).exists() and not slicer.util.confirmYesNoDisplay(question) else path
 
     def dicom(self) -> None:
         """Says how DICOM SEG is written, or what is missing for it here."""

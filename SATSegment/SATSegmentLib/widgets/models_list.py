@@ -43,7 +43,11 @@ class ModelsList:
         layout.addWidget(self.list)
         row = qt.QHBoxLayout()
         self.download_button = self._button(row, "downloadModel", _("Download …"), self.bring)
-        self.import_button = self._button(row, "importModel", _("Import folder …"), self.import_folder)
+        self.import_button = self._button(row, "importModel", _("Import …"))
+        self._import_menu = qt.QMenu(self.import_button)
+        self._import_menu.addAction(_("Folder …")).connect("triggered()", self.import_folder)
+        self._import_menu.addAction(_("Zip of a shared model …")).connect("triggered()", self.import_zip)
+        self.import_button.setMenu(self._import_menu)
         self.remove_button = self._button(row, "removeModel", _("Remove …"), self.remove)
         self.cancel_button = self._button(row, "cancelModel", _("Cancel"), self._cancel)
         layout.addLayout(row)
@@ -72,8 +76,9 @@ class ModelsList:
         self._show()
 
     def ask(self) -> None:
-        """Asks the worker for its models."""
-        self._ask("models", {}, self._told, _("Asking …"))
+        """Asks the worker for its models, unless it is asked for something."""
+        if not self.busy:
+            self._ask("models", {}, self._told, _("Asking …"))
 
     def forget(self) -> None:
         """Another worker has other models."""
@@ -102,7 +107,13 @@ class ModelsList:
 
     def import_folder(self) -> None:
         """Installs a model from files carried over by hand."""
-        path = qt.QFileDialog.getExistingDirectory(self.widget, _("Folder with a model"))
+        self._import(qt.QFileDialog.getExistingDirectory(self.widget, _("Folder with a model")))
+
+    def import_zip(self) -> None:
+        """Installs a model that somebody shared as one file."""
+        self._import(qt.QFileDialog.getOpenFileName(self.widget, _("Zip of a model"), "", _("Models (*.zip)")))
+
+    def _import(self, path: str) -> None:
         if path:
             self._ask("import", {"path": path}, self._done, _("Importing …"))
 
@@ -111,9 +122,11 @@ class ModelsList:
         model = self._selected()
         if model is None:
             return
-        question = _("Delete {title} from this computer? {megabytes} MB become free.").format(
-            title=model["title"], megabytes=model["megabytes"]
-        )
+        question = (
+            _("Delete {title} from the computer that the remote worker runs on? {megabytes} MB become free there.")
+            if self.session.worker.remote
+            else _("Delete {title} from this computer? {megabytes} MB become free.")
+        ).format(title=model["title"], megabytes=model["megabytes"])
         if slicer.util.confirmOkCancelDisplay(question, _("Remove model")):
             self._ask("remove", {"model": model["name"]}, self._done, _("Removing …"))
 
@@ -167,6 +180,7 @@ class ModelsList:
             for column, text in enumerate((model["title"], state_text(model["state"]), size)):
                 item.setText(column, text)
             item.setToolTip(0, model["note"])
+            item.setData(0, qt.Qt.UserRole, model["name"])
             if model["name"] == chosen:
                 self.list.setCurrentItem(item)
         for column in range(3):
@@ -175,8 +189,7 @@ class ModelsList:
 
     def _selected_name(self) -> str | None:
         item = self.list.currentItem()
-        titles = {model["title"]: model["name"] for model in self.models}
-        return titles.get(item.text(0)) if item else None
+        return item.data(0, qt.Qt.UserRole) if item else None
 
     def _update_buttons(self) -> None:
         model, busy = self._selected(), self.busy
@@ -189,7 +202,11 @@ class ModelsList:
                 state in ("not installed", "downloaded"),
                 _("Select a model that is not installed."),
             ),
-            (self.import_button, True, ""),
+            (
+                self.import_button,
+                not self.session.worker.remote,
+                _("Import it on the machine that the worker runs on, with: satsegment models import FOLDER"),
+            ),
             (self.remove_button, there, _("Select a model that takes space and is not built in.")),
         ):
             button.enabled = ready and not busy
@@ -198,9 +215,10 @@ class ModelsList:
             self.download_button.toolTip = _("All files are here; nothing is downloaded again.")
         self.cancel_button.visible = busy
 
-    def _button(self, row, name: str, text: str, pressed: Callable[[], None]):
+    def _button(self, row, name: str, text: str, pressed: Callable[[], None] | None = None):
         button = qt.QPushButton(text)
         button.objectName = name
-        button.connect("clicked()", pressed)
+        if pressed:
+            button.connect("clicked()", pressed)
         row.addWidget(button)
         return button

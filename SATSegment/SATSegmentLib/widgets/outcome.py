@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ..imaging import Mask, Volume
-from ..mrml.kept import kept_segments, read_kept
+from ..mrml.kept import changed_at, kept_segments, read_kept
 from ..mrml.segments import MEASURED_TAG, SegmentWriter
 from .asked import Asked
 from .rows import Row, noted, row_of, row_of_kept
@@ -36,7 +36,8 @@ class Outcome:
         self.output = None
         """The segmentation shown."""
         self._runs: list[Run] = []
-        self._unread: deque[str] = deque()  # segments of the output that have no row yet
+        self._unread: deque[str] = deque()  # segments of the output whose rows are to be looked at
+        self._seen = 0  # `changed_at` of the output when they were noted
         self._unmeasured: deque[tuple[Future, Run]] = deque()
         self._measuring = ThreadPoolExecutor(1, "SAT-measure")
 
@@ -72,7 +73,17 @@ class Outcome:
     def show(self, segmentation_node) -> None:
         """Makes `rows` those of a segmentation's segments, also of ones that came from a file; None for none."""
         self.output, self.rows = segmentation_node, []
-        self._unread = deque() if segmentation_node is None else deque(kept_segments(segmentation_node))
+        self._unread.clear()
+        self._note_unread()
+        self._changed()
+
+    def look_again(self) -> None:
+        """Brings rows up to date with what was changed elsewhere, such as by the Segment Editor, one a poll."""
+        if self.output is None or changed_at(self.output) == self._seen:
+            return
+        self._note_unread()
+        there = set(self.output.GetSegmentation().GetSegmentIDs())
+        self.rows = [row for row in self.rows if row.segment_id in there]
         self._changed()
 
     def last_run(self) -> Run | None:
@@ -86,9 +97,10 @@ class Outcome:
             InputError: Its segmentation is no longer in the scene.
         """
         self._runs.remove(run)
-        self.rows = [row for row in self.rows if row not in run.rows]
+        put = [row.segment_id for row in run.rows]
+        self.rows = [row for row in self.rows if row.segment_id not in put]
         run.writer.undo()
-        self._unread.extend(row.segment_id for row in run.rows)  # those that had been replaced are there again
+        self._unread.extend(put)  # those that had been replaced are there again
         self._changed()
 
     def forget(self) -> None:
@@ -118,23 +130,33 @@ class Outcome:
             self._show_row(row)
         self._changed()
 
+    def _note_unread(self) -> None:
+        if self.output is not None:
+            self._seen = changed_at(self.output)
+            self._unread = deque(kept_segments(self.output))
+
     def _read(self, segment_id: str) -> None:
-        """Gives one segment that was there already its row: it takes a moment, so it is one a poll."""
+        """Gives one segment its row unless it has a true one: it takes a moment, so it is one a poll."""
         kept = read_kept(self.output, segment_id)
-        if kept is not None and all(row.segment_id != segment_id for row in self.rows):
+        if kept is None:
+            return
+        shown = next((row for row in self.rows if row.segment_id == segment_id), None)
+        if shown is None or (shown.name, shown.voxels, shown.color) != (kept.name, kept.voxels, kept.color):
             self._show_row(row_of_kept(kept))
             self._changed()
 
     def _show_row(self, row: Row) -> None:
-        self.rows = [other for other in self.rows if other.segment_id != row.segment_id] + [row]
+        """In its segment's place, else at the end."""
+        places = [n for n, other in enumerate(self.rows) if other.segment_id == row.segment_id] or [len(self.rows)]
+        self.rows = [*self.rows[: places[0]], row, *self.rows[places[0] + 1 :]]
 
 
 def edited(run: Run) -> list[str]:
     """Names of a run's segments whose voxels or name are no longer as they were put."""
-    segmentation = run.writer.node.GetSegmentation()
+    segmentation, voxels = run.writer.node.GetSegmentation(), run.writer.voxels()
     found = [(row, segmentation.GetSegment(row.segment_id)) for row in run.rows]
     return [
         row.name
         for row, segment in found
-        if segment and (segment.GetName() != row.name or run.writer.voxels(row.segment_id) != row.voxels)
+        if segment and (segment.GetName() != row.name or voxels.get(row.segment_id) != row.voxels)
     ]

@@ -52,9 +52,11 @@ def _installed(line: str) -> bool:
 
     wanted = Requirement(line)
     try:
-        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+        version = importlib.metadata.version(wanted.name)
     except importlib.metadata.PackageNotFoundError:
         return False
+    # an installation that was broken off leaves a package without a version
+    return bool(version) and wanted.specifier.contains(version, prereleases=True)
 
 
 def install_torch() -> None:

@@ -49,6 +49,7 @@ class Panel:
         self._outline: Outline | None = None
         self._volume_id: str | None = None  # of the volume shown
         self._clicked: list[Chosen] = []  # added while something ran, to be segmented next
+        self._to_encode = False  # the volume chosen, once nothing runs
         self._made = None  # the segmentation that the last run made
         self._vocabulary_key: tuple | None = None
         self._devices: Sequence[dict] = ()
@@ -88,15 +89,17 @@ class Panel:
         if node is None:
             self.ui.show3d.checked = False
             return
-        self._volume_id = _id(node.inputVolume)
+        if _id(node.inputVolume) != self._volume_id:
+            self._volume_id = _id(node.inputVolume)
+            self._drop_outline()
         self._start_later()
         self._updating = True
         try:
-            self.form.show(node)
             self.chosen.set_terms([Chosen(term.name, term.termId, term.color) for term in node.terms])
         finally:
             self._updating = False
         self.update()
+        self.session.look_again()
 
     def poll(self) -> None:
         """Brings what the worker sent; called by the timer."""
@@ -109,10 +112,11 @@ class Panel:
             clicked, self._clicked = self._clicked, []
             if self._is_ready():
                 self.run(clicked)
+        self._encode_in_turn()
 
     def scene_closing(self) -> None:
         """The scene's nodes are about to go."""
-        self._clicked, self._made = [], None
+        self._clicked, self._made, self._to_encode = [], None, False
         self._drop_outline()
         self.session.forget()
 
@@ -121,7 +125,7 @@ class Panel:
         if self.node is not None and node is self.node.inputVolume:
             self._clicked = []
             self._drop_outline()
-            self.session.forget()
+            self.session.forget_image()
         elif node.IsA("vtkMRMLSegmentationNode"):
             if node is self._made:
                 self._clicked, self._made = [], None
@@ -144,6 +148,7 @@ class Panel:
         if _id(self.node.inputVolume) != self._volume_id:
             self._volume_id = _id(self.node.inputVolume)
             self._volume_changed()
+        self.form.show(self.node)
         self.session.show_output(self.node.outputSegmentation)
         self._show_vocabulary()
         reason = self._reason_not_to_run()
@@ -244,14 +249,19 @@ class Panel:
         except SATError as error:
             self._made = made
             self._drop_empty()
-            self.status.show_error(error)
+            self._refused(error)
 
     def encode(self) -> None:
         """Encodes the image without a term."""
         try:
             self.session.encode(self.settings())
         except SATError as error:
-            self.status.show_error(error)
+            self._refused(error)
+
+    def _refused(self, error: SATError) -> None:
+        if not self.session.busy:
+            self.session.error = error  # so that it is still shown when something else changes
+        self.status.show_error(error)
 
     def _new_output(self):
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
@@ -357,12 +367,20 @@ class Panel:
         self.picker.stop_hover()
         self._drop_outline()
         self._clicked = []
+        if not self.session.busy:
+            self.session.error = None  # it was about the other one
+            self.status.show_error(None)
         node, output = self.node.inputVolume, self.node.outputSegmentation
-        self.ui.modality.currentIndex = 0
+        self.node.modality = ""
         if output is not None and node is not None and _reference(output) not in (None, node):
             self.node.outputSegmentation = None
         self._start_later()
-        if node is not None and self.node.encodeAtOnce and not self.session.busy and not self.setup.missing:
+        self._to_encode = node is not None and self.node.encodeAtOnce and not self.setup.missing
+        self._encode_in_turn()
+
+    def _encode_in_turn(self) -> None:
+        if self._to_encode and not self.session.busy:
+            self._to_encode = False
             self.encode()
 
     def _chosen_changed(self, terms: Sequence[Chosen]) -> None:

@@ -96,8 +96,9 @@ class Previews:
             self._wanted = None
             self._gone()
         elif self._wanted is not None:
-            failed = error is not None and error.kind != "cancelled"
-            if self._wanted.key in self._masks or (failed and self._wanted.key == self._asked):
+            cancelled = error is not None and error.kind == "cancelled"
+            # what did not come though nobody gave it up would not come a second time
+            if self._wanted.key in self._masks or (self._wanted.key == self._asked and not cancelled):
                 self._wanted = None
             else:
                 self._ask()

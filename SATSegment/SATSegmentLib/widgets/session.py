@@ -99,6 +99,9 @@ class Session:
             self._guarded(lambda: send(*written.result()))
         self.worker.poll()
         self._outcome.poll()
+        if self._key is not None and not self._is_held():  # the process ended while nothing was asked of it
+            self._image_gone()
+            self._changed()
         if self._over and not self._outcome.measuring:
             self._idle()
             self._changed()
@@ -281,15 +284,14 @@ class Session:
 
         def done(_answer: dict) -> None:
             self.seconds["segment"] = time.monotonic() - start
-            self._finish_writing(writer)
             self._end()
 
         def failed(error: WorkerError) -> None:
             if error.kind != "gone" or not again or self._writer is not writer:
                 self._failed(error)
                 return
-            self._finish_writing(writer)  # other images took its place: it is encoded anew, once
-            self._image_gone()
+            self._finish_writing()
+            self._image_gone()  # other images took its place: it is encoded anew, once
             self._idle()
             self._guarded(
                 lambda: self._encode(
@@ -348,6 +350,10 @@ class Session:
             self.warning = ""
             self._outcome.show(segmentation_node)
 
+    def look_again(self) -> None:
+        """Brings `rows` up to date with what was changed elsewhere, such as by the Segment Editor."""
+        self._outcome.look_again()
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a run to take back in the segmentation shown."""
@@ -371,11 +377,15 @@ class Session:
 
     def forget(self) -> None:
         """Of the scene: its nodes are gone. A run is cancelled; what it still brings goes nowhere."""
-        self.cancel()
-        self.error = None
-        self._writer = self._volume = None
+        self._writer = None
         self.warning = ""
         self._outcome.forget()
+        self.forget_image()
+
+    def forget_image(self) -> None:
+        """Of a volume that is gone: a run is cancelled. What it brought stays, and can be taken back."""
+        self.cancel()
+        self.error = self._volume = None
         self._image_gone()
         self._changed()
 
@@ -424,29 +434,35 @@ class Session:
         try:
             step()
         except SATError as error:
-            self.error = error
-            if self._request is not None and self.busy:
-                self.worker.cancel(self._request)
-            else:
-                self._end()
+            self._stop(error)
+        except Exception as error:  # without this the run would be waited for for ever
+            told = _("The run failed unexpectedly ({kind}: {error}). Run again.")
+            self._stop(SATError(told.format(kind=type(error).__name__, error=error)))
+            raise
+
+    def _stop(self, error: SATError) -> None:
+        self.error = error
+        if self._request is not None and self.busy:
+            self.worker.cancel(self._request)
+        else:
+            self._end()
 
     def _failed(self, error: WorkerError) -> None:
-        if self._writer is not None:
-            self._finish_writing(self._writer)
         if error.kind != "cancelled":
             self.error = error
         if error.kind in ("died", "gone") or self.worker.state in ("stopped", "starting", "failed"):
             self._image_gone()  # a new process holds no image
         self._end()
 
-    def _finish_writing(self, writer: SegmentWriter) -> None:
-        if self._writer is writer:
-            writer.finish()
+    def _finish_writing(self) -> None:
+        if self._writer is not None:
+            self._writer.finish()
             self._writer = None
             self._outcome.drop_empty()
 
     def _end(self) -> None:
         """The run ends once all its rows are known."""
+        self._finish_writing()
         self._request = None
         self._over = True
         if not self._outcome.measuring:

@@ -198,7 +198,13 @@ class Worker:
             kill: Whether the process, with all it holds, may be killed for it.
         """
         request = self._open.get(request_id)
-        if request is None or request.kill_at is not None:
+        if request is None:  # its answer may be here without having been told
+            for place, (settled, _outcome) in enumerate(self._settled):
+                if settled.id == request_id:
+                    self._settled[place] = settled, _cancelled()
+                    break
+            return
+        if request.kill_at is not None:
             return
         if not request.sent:
             self._settle(request, _cancelled())

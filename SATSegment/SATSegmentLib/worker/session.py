@@ -115,7 +115,7 @@ class Session:
 
     def _kept(self) -> dict[str, int]:
         """Bytes of the features kept."""
-        return {"memory": self._store._used(on_disk=False), "disk": self._store._used(on_disk=True)}
+        return {"memory": self._store.used(on_disk=False), "disk": self._store.used(on_disk=True)}
 
     def set_image(
         self,

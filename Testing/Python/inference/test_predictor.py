@@ -146,7 +146,7 @@ def test_the_least_recently_used_image_leaves_first_and_files_go_with_it(tmp_pat
     probe = Predictor(network, device="cpu")
     probe.set_image(volumes[0])
     windows = len(calls)
-    size = probe.store._used(on_disk=False)
+    size = probe.store.used(on_disk=False)
     store = FeatureStore(ram=0, disk=int(2.5 * size), folder=tmp_path)
     predictor = Predictor(network, device="cpu", store=store)
     for index, encoded in ((0, True), (1, True), (0, False), (2, True), (0, False), (1, True)):

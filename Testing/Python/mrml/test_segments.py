@@ -644,6 +644,6 @@ def test_the_voxels_of_a_segment_are_counted_among_others_in_its_layer(writer, s
     first = writer.put("liver", LIVER, LOW)
     second = writer.put("spleen", SPLEEN, HIGH)
     assert _layers(segmentation) == 1
-    assert (writer.voxels(first), writer.voxels(second)) == (LOW.voxels, HIGH.voxels)
+    assert writer.voxels() == {first: LOW.voxels, second: HIGH.voxels}
     writer.undo()
-    assert writer.voxels(second) == 0
+    assert writer.voxels() == {first: LOW.voxels}

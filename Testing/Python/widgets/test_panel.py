@@ -428,6 +428,19 @@ def test_a_volume_is_encoded_as_soon_as_it_is_chosen_if_wanted(widget, panel, ch
     assert panel.settings().volume_node is chest
 
 
+def test_a_volume_chosen_while_another_is_encoded_comes_next(widget, panel, chest):
+    from Testing.panel import load_chest
+
+    panel.encode()
+    assert panel.session.busy
+    other = load_chest()
+    widget._parameterNode.encodeAtOnce = True
+    widget._parameterNode.inputVolume = other
+    Harness.process_events()
+    assert Harness.wait_until(lambda: panel.session.is_ready(panel.settings()) and not panel.session.busy, 120)
+    assert panel.settings().volume_node is other
+
+
 def test_another_volume_gets_its_own_segmentation_and_modality(widget, panel, chest):
     from Testing.panel import load_chest
 
@@ -742,3 +755,103 @@ def test_a_volume_that_no_view_shows_is_shown_when_it_is_segmented(widget, panel
     Harness.answer("Skip")
     run(panel)
     assert composite.GetBackgroundVolumeID() == other.GetID()
+
+
+def test_a_shared_model_is_imported_from_its_zip(widget, panel, chest, tmp_path):
+    import json
+    import shutil
+
+    from SATSegmentLib.models import find_model
+    from SATSegmentLib.models.archive import pack
+
+    folder = tmp_path / "model"
+    shutil.copytree(find_model("sat-tiny").folder, folder)
+    config = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    (folder / "model.json").write_text(json.dumps({**config, "name": "shared"}), encoding="utf-8")
+    pack(folder, tmp_path / "shared.zip")
+    panel.ui.setupSection.collapsed = False
+    models = panel.setup.models
+    folder_entry, zip_entry = models.import_button.menu().actions()
+    assert "Folder" in folder_entry.text
+    Harness.answer(str(tmp_path / "shared.zip"))
+    zip_entry.trigger()
+    assert Harness.wait_until(lambda: not models.busy, 60)
+    assert models.message.text == "Done."
+    assert "shared" in [model["name"] for model in models.models]
+    widget._parameterNode.model = "shared"
+    Harness.process_events()
+    assert panel.ui.model.currentData == "shared"
+    add(panel, "rt lung")
+    run(panel)
+    assert segments(widget) == ["right lung"]
+
+
+def test_a_label_map_or_colour_image_is_never_chosen_by_itself(widget, panel):
+    import slicer
+    from Testing.panel import load_chest
+
+    for kind in ("vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode"):
+        slicer.mrmlScene.AddNewNodeByClass(kind)
+    Harness.process_events()
+    widget.initializeParameterNode()
+    assert widget._parameterNode.inputVolume is None
+    chest = load_chest()
+    Harness.process_events()
+    assert widget._parameterNode.inputVolume is chest
+
+
+def test_what_a_script_sets_is_shown(widget, panel, chest):
+    widget._parameterNode.modality = "pet"
+    Harness.process_events()
+    assert panel.ui.modality.currentData == "pet"
+    widget._parameterNode.inputVolume = None
+    Harness.process_events()
+    assert (panel.ui.modality.currentData, widget._parameterNode.modality) == ("", "")
+
+
+def test_why_an_image_was_refused_stays_until_another_is_chosen(widget, panel, chest):
+    import slicer
+    from Testing.panel import load_chest
+
+    other = load_chest()
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
+    other.SetAndObserveTransformNodeID(transform.GetID())
+    widget._parameterNode.outputSegmentation = drawn(chest, "left lung")
+    Harness.process_events()
+    widget._parameterNode.encodeAtOnce = True
+    widget._parameterNode.inputVolume = other
+    Harness.process_events()
+    assert "not linear" in panel.ui.errorText.text
+    widget._parameterNode.outputSegmentation = None
+    Harness.process_events()
+    assert "not linear" in panel.ui.errorText.text
+    widget._parameterNode.encodeAtOnce = False
+    widget._parameterNode.inputVolume = chest
+    Harness.process_events()
+    assert panel.ui.errorText.text == ""
+
+
+def test_an_export_never_writes_over_a_file_that_was_not_named(widget, panel, chest, tmp_path):
+    widget._parameterNode.outputSegmentation = drawn(chest, "left lung")
+    assert Harness.wait_until(lambda: panel.session.rows, 10)
+    there = tmp_path / "mine.csv"
+    there.write_text("mine", encoding="utf-8")
+    Harness.answer(str(tmp_path / "mine"), "No")
+    panel.exports.table()
+    assert "mine.csv exists" in Harness.dialogs_shown()[-1].text
+    assert there.read_text(encoding="utf-8") == "mine"
+    Harness.answer(str(tmp_path / "mine"), "Yes")
+    panel.exports.table()
+    assert "left lung" in there.read_text(encoding="utf-8")
+
+
+def test_the_models_of_another_machine_are_not_imported_from_this_one(panel, chest):
+    panel.setup.command.text = "ssh host"
+    panel.setup._store_command()
+    try:
+        assert not panel.setup.models.import_button.enabled
+        assert "satsegment models import" in panel.setup.models.import_button.toolTip
+    finally:
+        panel.setup.command.text = ""
+        panel.setup._store_command()
+    assert panel.setup.models.import_button.enabled

@@ -15,6 +15,7 @@ import slicerio
 
 from SATSegmentLib.anatomy import coded_entry
 from SATSegmentLib.errors import InputError
+from SATSegmentLib.imaging import Volume
 from SATSegmentLib.mrml.kept import kept_segments
 from SATSegmentLib.widgets.asked import Asked, ImageSettings
 from SATSegmentLib.widgets.session import ENCODING, IDLE, Session
@@ -439,6 +440,80 @@ def test_the_row_of_what_was_replaced_comes_back_with_undo(session, scene, small
     session.undo()
     wait(session, lambda: session.rows)
     assert [(row.name, row.voxels, row.edited) for row in session.rows] == [("right lung", first.voxels, False)]
+
+
+def test_rows_follow_what_was_changed_elsewhere(session, small, output):
+    session.segment(small, asked("right lung", "left lung", "spinal cord"), output)
+    wait(session)
+    before = session.rows
+    session.look_again()
+    wait(session, lambda: not session._outcome._unread)
+    assert session.rows == before
+    segmentation = output.GetSegmentation()
+    first, second, third = kept_segments(output)
+    array = slicer.util.arrayFromSegmentInternalBinaryLabelmap(output, first)
+    label = segmentation.GetSegment(first).GetLabelValue()
+    inside = np.argwhere(array == label)
+    array[tuple(inside[: len(inside) // 2].T)] = 0
+    segmentation.GetSegment(first).GetRepresentation("Binary labelmap").Modified()
+    segmentation.GetSegment(second).SetName("mine")
+    segmentation.RemoveSegment(third)
+    session.look_again()
+    wait(session, lambda: not session._outcome._unread)
+    rows = session.rows
+    assert [(row.name, row.edited) for row in rows] == [("right lung", True), ("mine", False)]
+    assert rows[0].measured["voxels"] == rows[0].voxels < before[0].voxels
+    assert rows[1].mean == pytest.approx(before[1].mean, abs=1e-3)
+    assert session.edited == ["right lung", "left lung"]
+    session.undo()
+    assert session.rows == []
+
+
+def test_a_volume_that_is_gone_leaves_its_results_and_undo(session, scene, small, output):
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    session.forget_image()
+    scene.RemoveNode(small.volume_node)
+    assert [row.name for row in session.rows] == ["right lung"]
+    assert not session.is_ready(small)
+    session.undo()
+    assert names_of(output) == []
+
+
+def test_a_worker_that_dies_between_runs_is_noticed(small, output):
+    session = Session(Worker())
+    try:
+        session.encode(small)
+        wait(session)
+        assert session.is_ready(small)
+        told = []
+        session._changed = lambda: told.append(session.is_ready(small))
+        os.kill(session.worker.info["pid"], signal.SIGKILL)
+        wait(session, lambda: told, 30)
+        assert told == [False]
+        assert sum(session.kept.values()) == 0
+    finally:
+        session.close()
+
+
+def test_a_preview_that_cannot_be_read_is_asked_for_once(session, small, output):
+    session.segment(small, asked("right lung"), output)
+    wait(session)
+    shown = []
+    other = Volume(np.zeros((2, 2, 2), np.int16), np.eye(4), "ct", "other")
+    session._previews.want(("other", "trachea"), session._asking(asked("trachea")), other, shown.append)
+    wait(session, lambda: session._previews._request is None, 30)
+    assert shown == []
+
+
+def test_a_run_that_fails_in_an_unforeseen_way_ends(session, volume, output):
+    """As by a memory error while the image is written."""
+    session.segment(settings(volume), asked("right lung"), output)
+    session._handing = (session._writing.submit(int, "no number"), session._handing[1])
+    with pytest.raises(ValueError, match="no number"):
+        wait(session)
+    assert not session.busy
+    assert "failed unexpectedly" in str(session.error)
 
 
 def test_another_segmentation_shows_its_own_results_and_undoes_its_own_runs(session, scene, small, output):

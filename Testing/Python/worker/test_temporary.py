@@ -21,13 +21,20 @@ def place(tmp_path, monkeypatch):
 def test_folders_of_processes_that_were_killed_are_swept_and_no_others(place):
     code = "import os; print(os.getpid())"
     gone = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-    left = [place / f"sat-panel-{gone}-abc_1", place / f"sat-worker-{gone}-xyz"]
-    kept = [place / "sat-panel-old", place / f"sat-else-{gone}-abc", place / f"mine-sat-panel-{gone}-abc"]
+    own = own_folder("sat-panel")
+    here = own.name.split("-")[2]
+    elsewhere = "00000000" if here != "00000000" else "11111111"  # another host or container on the same disk
+    left = [place / f"sat-panel-{here}-{gone}-abc_1", place / f"sat-worker-{here}-{gone}-xyz"]
+    kept = [
+        place / "sat-panel-old",
+        place / f"sat-else-{here}-{gone}-abc",
+        place / f"mine-sat-panel-{here}-{gone}-abc",
+        place / f"sat-panel-{elsewhere}-{gone}-abc",
+    ]
     for folder in [*left, *kept]:
         folder.mkdir()
         (folder / "image.npy").write_bytes(b"x")
-    own = own_folder("sat-panel")
-    parent = place / f"sat-worker-{os.getppid()}-abc"
+    parent = place / f"sat-worker-{here}-{os.getppid()}-abc"
     parent.mkdir()
     sweep()
     assert sorted(place.iterdir()) == sorted([*kept, own, parent])

@@ -436,3 +436,18 @@ def test_200_requests_in_a_row_do_not_fill_the_memory(start, volume, other, tmp_
             worker.wait(request, PATIENCE)
         used.append(process.memory_info().rss)
     assert max(used[100:]) - max(used[:100]) < 2e6, [f"{bytes / 1e6:.1f}" for bytes in used[::10]]
+
+
+def test_what_was_answered_but_not_told_can_still_be_cancelled(worker, monkeypatch):
+    from SATSegmentLib.worker import client
+
+    ready(worker)
+    monkeypatch.setattr(client, "_POLL_SECONDS", 0)  # as where one callback takes long: a step a poll
+    told = []
+    number = worker.request(
+        "models", on_done=lambda _models: told.append("done"), on_error=lambda e: told.append(e.kind)
+    )
+    wait_until(lambda: worker._settled, worker)
+    worker.cancel(number)
+    wait_until(lambda: told, worker)
+    assert told == ["cancelled"]

@@ -96,8 +96,11 @@ class SATTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
+        if self.parent.isEntered:  # the module was reloaded while it is shown
+            self.panel.enter()
 
     def enter(self):
         """Called each time the module is shown."""
@@ -125,6 +128,10 @@ class SATTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """There is a scene again."""
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onSceneStartImport(self, caller, event):
+        """Another scene is about to be read, and with it a layout of the views."""
+        self.panel.put_views_back()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeRemoved(self, caller, event, node):

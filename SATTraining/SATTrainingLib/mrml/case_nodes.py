@@ -17,6 +17,8 @@ from SATSegmentLib.mrml.views import jump_to
 
 from ..cases import Case, Label
 
+_LAYERS = ("Background", "Foreground", "Label")
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedCase:
@@ -53,15 +55,18 @@ def load(case: Case) -> LoadedCase:
 
 
 class CaseView:
-    """One case in the scene: its volume in the slice views' background, and what is known of it as segments.
+    """One case in the scene: its volume alone in the slice views, and what is known of it as segments.
 
-    The nodes are not saved with the scene; another case takes their place.
+    The nodes are not saved with the scene; another case takes their place. When it leaves, the slice views are as they
+    were.
     """
 
     def __init__(self) -> None:
         self.volume_node = None
         self.case_id = ""
         self._nodes: list = []
+        self._before: _SliceViews | None = None
+        self._alone = False
 
     def show_volume(self, loaded: LoadedCase, scene=None):
         """Shows a case's volume; returns its node, a vtkMRMLScalarVolumeNode."""
@@ -74,7 +79,8 @@ class CaseView:
         if node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetSaveWithScene(False)
         self.volume_node, self.case_id = node, loaded.case.id
-        slicer.util.setSliceViewerLayers(background=node, fit=True)
+        self._before, self._alone = _SliceViews(scene), True
+        slicer.util.setSliceViewerLayers(background=node, foreground=None, label=None, fit=True)
         return node
 
     def show_segments(self, title: str, masks: Mapping[str, Mask], terms: Mapping[str, str], outline: bool):
@@ -118,14 +124,24 @@ class CaseView:
         """Whether its volume is in the scene."""
         return self.volume_node is not None and self.volume_node.GetScene() is not None
 
+    def hide_others(self, hidden: bool) -> None:
+        """Whether segmentations of other scans are hidden while the case is shown; then its volume is in view again."""
+        if self.shown and hidden != self._alone:
+            self._alone = hidden
+            self._before.hide(hidden)
+            if hidden:  # what was done meanwhile may have shown another volume
+                slicer.util.setSliceViewerLayers(background=self.volume_node, foreground=None, label=None)
+
     def remove(self) -> None:
         """Takes its nodes out of the scene."""
+        if self.shown:
+            self._before.restore(self.volume_node)
         for node in reversed(self._nodes):
             for each in (node, node.GetDisplayNode()):
                 if each is not None and each.GetScene() is not None:
                     each.GetScene().RemoveNode(each)
         self._nodes.clear()
-        self.volume_node, self.case_id = None, ""
+        self.volume_node, self.case_id, self._before = None, "", None
 
     def _add(self, scene, kind: str, name: str):
         node = scene.CreateNodeByClass(kind)
@@ -135,6 +151,47 @@ class CaseView:
         node = scene.AddNode(node)
         self._nodes.append(node)
         return node
+
+
+class _SliceViews:
+    """What the slice views show, and where; hides the segmentations that are there, for they are of other scans."""
+
+    def __init__(self, scene) -> None:
+        self._layers = [
+            (node, [getattr(node, f"Get{layer}VolumeID")() for layer in _LAYERS])
+            for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+        ]
+        self._places = []
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", scene):
+            matrix = to_vtk(np.eye(4))
+            matrix.DeepCopy(node.GetSliceToRAS())
+            self._places.append((node, matrix, node.GetFieldOfView()))
+        displays = [node.GetDisplayNode() for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)]
+        self._visible = [display for display in displays if display is not None and display.GetVisibility2D()]
+        self.hide(True)
+
+    def hide(self, hidden: bool) -> None:
+        """Hides the segmentations that were visible, or shows them again."""
+        for display in self._visible:
+            if display.GetScene() is not None:
+                display.SetVisibility2D(not hidden)
+
+    def restore(self, instead_of) -> None:
+        """Shows it again in the views that show the volume node `instead_of`; others are the user's own choice."""
+        scene = instead_of.GetScene()
+        self.hide(False)
+        ours = [node.GetBackgroundVolumeID() == instead_of.GetID() for node, _ids in self._layers]
+        for (node, ids), our in zip(self._layers, ours, strict=True):
+            if our:
+                for layer, node_id in zip(_LAYERS, ids, strict=True):
+                    known = node_id is not None and scene.GetNodeByID(node_id) is not None
+                    getattr(node, f"Set{layer}VolumeID")(node_id if known else None)
+        if all(ours):
+            for node, matrix, (width, _height, depth) in self._places:
+                columns, rows, _slices = node.GetDimensions()
+                node.GetSliceToRAS().DeepCopy(matrix)
+                node.SetFieldOfView(width, width * rows / max(columns, 1), depth)  # the view's size may have changed
+                node.UpdateMatrices()
 
 
 def _look(node, outline: bool) -> None:

@@ -57,7 +57,7 @@ class Chart:
         for name, points in curves.items():
             if name not in self._series:
                 self._add_series(scene, name)
-            changed = self._fill(name, points) or changed
+            changed = self._fill(name, points if len(points) != 1 else [*points] * 2) or changed  # VTK warns of a dot
         return changed
 
     def remove(self) -> None:
@@ -115,8 +115,6 @@ class Chart:
                 column.SetValue(row, points[row][index])
             column.Modified()
         self._lengths[name] = len(points)
-        series = self._series[name]
-        series.SetLineStyle(series.LineStyleSolid if len(points) > 1 else series.LineStyleNone)  # VTK warns of a dot
         table.Modified()
         return True
 

@@ -43,12 +43,14 @@ class SceneCase:
 def pairs(scene) -> list[tuple]:
     """The volumes that have a segmentation: (volume node, segmentation node), one pair a segmentation with segments.
 
-    A segmentation belongs to the volume that it names as its reference geometry.
+    A segmentation belongs to the volume that it names as its reference geometry. One that is not saved with the scene
+    is only there to be looked at, such as that of a case that is a file already.
     """
     found = []
     for node in _nodes(scene, "vtkMRMLSegmentationNode"):
         volume = volume_of_segmentation(node)
-        if volume is not None and node.GetSegmentation().GetNumberOfSegments() and not node.GetHideFromEditors():
+        own = node.GetSaveWithScene() and not node.GetHideFromEditors()
+        if own and volume is not None and node.GetSegmentation().GetNumberOfSegments():
             found.append((volume, node))
     return found
 

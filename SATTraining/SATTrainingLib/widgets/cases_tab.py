@@ -42,7 +42,7 @@ class CasesTab:
         self._checked: set[str] = set()
         self._background, self._changed, self._show_error = background, changed, show_error
         self.scene = SceneCases(ui, background, lambda: self.set.cases, self._written, show_error)
-        self._view = case_nodes.CaseView()
+        self.view = case_nodes.CaseView()
         self._loading: Job | None = None  # of the case to show
         self._icons = {
             "error": tables.standard_icon("SP_MessageBoxCritical"),
@@ -70,7 +70,7 @@ class CasesTab:
 
     def scene_closing(self) -> None:
         """The scene's nodes are about to go; cases stay, for they are files."""
-        self._view.remove()
+        self.view.remove()
         self.scene.forget()
 
     def show(self) -> None:
@@ -294,20 +294,20 @@ class CasesTab:
             self._loading.cancel()
         ids = self.selected_ids()
         if not self.ui.showCase.checked or len(ids) != 1:
-            self._view.remove()
+            self.view.remove()
             return
         case = next(case for case in self.set.cases if case.id == ids[0])
-        if self._view.shown and self._view.case_id == case.id:
+        if self.view.shown and self.view.case_id == case.id:
             return
 
         def show(loaded: case_nodes.LoadedCase) -> None:
-            self._view.show_volume(loaded)
+            self.view.show_volume(loaded)
             masks = loaded.masks()
             terms = {name: next(iter(self.set.meaning(case.dataset, name).terms), "") for name in masks}
-            self._view.show_segments(_("{case}, reference").format(case=case.id), masks, terms, outline=False)
+            self.view.show_segments(_("{case}, reference").format(case=case.id), masks, terms, outline=False)
             for mask in masks.values():
                 if mask.block.size:
-                    self._view.go_to(mask)
+                    self.view.go_to(mask)
                     break
 
         title = _("Loading {name}").format(name=case.id)

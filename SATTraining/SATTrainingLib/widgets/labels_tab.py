@@ -91,6 +91,7 @@ class LabelsTab:
         completer.setCompletionMode(qt.QCompleter.UnfilteredPopupCompletion)
         completer.setCaseSensitivity(qt.Qt.CaseInsensitive)
         edit.setCompleter(completer)
+        completer.connect("activated(QString)", lambda text: self._picked(row, text))
         edit.connect("textEdited(QString)", lambda text: self._offer(completer, text))
         edit.connect("editingFinished()", lambda: self._edited(row, agreed=False))
         edit.connect("returnPressed()", lambda: self._edited(row, agreed=True))
@@ -107,6 +108,12 @@ class LabelsTab:
         self._offers.setStringList(found)
         if found:
             completer.complete()
+
+    def _picked(self, row: int, text: str) -> None:
+        """A term was chosen from those offered, which needs no Enter on top."""
+        if row < len(self.edits):
+            self.edits[row].text = text
+            self._edited(row, agreed=True)
 
     def _edited(self, row: int, agreed: bool) -> None:
         """A field was left, or what it says was agreed to."""

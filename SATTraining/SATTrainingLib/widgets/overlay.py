@@ -39,7 +39,7 @@ class Overlay:
         self, background: Background, changed: Callable[[], None], show_error: Callable[[SATError | None], None]
     ) -> None:
         self._background, self._changed, self._show_error = background, changed, show_error
-        self._view = case_nodes.CaseView()
+        self.view = case_nodes.CaseView()
         self._session = Session(Worker(), self._session_changed)
         self._job: Job | None = None
 
@@ -57,9 +57,9 @@ class Overlay:
         """What can be seen, or what is being done."""
         if self._session.busy:
             return _("Finding the structures …")
-        if self._view.shown and not self._loading:
+        if self.view.shown and not self._loading:
             return _("Filled: the reference. Outlines: what the run's best model finds in {case}.").format(
-                case=self._view.case_id
+                case=self.view.case_id
             )
         return ""
 
@@ -97,11 +97,11 @@ class Overlay:
         if self._job is not None:
             self._job.cancel()
         self._session.forget()
-        self._view.remove()
+        self.view.remove()
 
     def node_removed(self, node) -> None:
         """A node leaves the scene: nothing more is drawn where it is one of ours."""
-        if self._view.has(node):
+        if self.view.has(node):
             self._session.forget()
 
     def scene_closing(self) -> None:
@@ -115,13 +115,13 @@ class Overlay:
     def _present(self, model: Path, loaded: case_nodes.LoadedCase, labels: DatasetLabels) -> None:
         case = loaded.case
         terms = {term: own for term, own in labels.terms_of(case).items() if own}
-        volume = self._view.show_volume(loaded)
+        volume = self.view.show_volume(loaded)
         masks = {term: loaded.mask(own) for term, own in terms.items()}
-        self._view.show_segments(_("{case}, reference").format(case=case.id), masks, {}, outline=False)
+        self.view.show_segments(_("{case}, reference").format(case=case.id), masks, {}, outline=False)
         largest = max(masks.values(), key=lambda mask: mask.block.sum(), default=None)
         if largest is not None:
-            self._view.go_to(largest)
-        output = self._view.new_segmentation(_("{case}, prediction").format(case=case.id), outline=True)
+            self.view.go_to(largest)
+        output = self.view.new_segmentation(_("{case}, prediction").format(case=case.id), outline=True)
         asked = [Asked(term, term, coded_entry(term)) for term in terms]
         try:
             self._session.segment(ImageSettings(volume, case.modality, str(model)), asked, output, {})

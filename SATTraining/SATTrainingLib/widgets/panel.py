@@ -42,7 +42,7 @@ class Panel:
         self.node = None  # the parameter node's wrapper
         self.set = TrainingSet()
         self._error: SATError | None = None
-        self._storing = self._shown = False
+        self._storing = self._shown = self._put_back = False
         self.background = Background(self._show_work)
         self.dependencies = Dependencies(ui.setupPlace, self._installed)
         self.cases = CasesTab(ui, self.background, self._cases_changed, self.show_error)
@@ -95,6 +95,9 @@ class Panel:
     def poll(self) -> None:
         """Brings what threads and processes have to say; called by the timer."""
         self.background.poll()
+        if self._put_back and not slicer.mrmlScene.GetStates():
+            self._put_back = False
+            self._show_runs()
         if not self.dependencies.missing:
             self.runs.poll()
 
@@ -111,8 +114,15 @@ class Panel:
 
     def scene_closing(self) -> None:
         """The scene's nodes are about to go; cases and runs stay."""
+        self.put_views_back()
         self.cases.scene_closing()
         self.runs.scene_closing()
+
+    def put_views_back(self) -> None:
+        """The layout of the views is the user's until the scene is at rest again."""
+        self._put_back = True
+        if not self.dependencies.missing:
+            self.runs.set_shown(False)
 
     def node_removed(self, node) -> None:
         """A node leaves the scene: what is drawn into it stops."""
@@ -268,6 +278,8 @@ class Panel:
         self.update()
 
     def _show_runs(self) -> None:
+        for view in (self.cases.view, self.runs.overlay.view):
+            view.hide_others(self._shown)  # another module is there to work on them
         if not self.dependencies.missing:
             self.runs.set_shown(self._shown and self.ui.tabs.currentIndex == RUN)
 

@@ -261,7 +261,10 @@ class RunTab:
 
     def _look(self) -> None:
         self._looked = time.monotonic()
+        state = self.monitor.state.state
         if self.monitor.poll():
+            if self.monitor.state.state != state:
+                self.refresh()  # the list says it too
             self.update()
             self._show_curves()
 

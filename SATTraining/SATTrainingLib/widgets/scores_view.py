@@ -96,6 +96,6 @@ class ScoresView:
         current = combo.currentData
         combo.clear()
         for case in sorted(self._held_out, key=lambda case: means.get(case.id, 2.0)):
-            combo.addItem(f"{case.id} ({means[case.id]:.2f})" if case.id in means else case.id, case.id)
+            combo.addItem(f"{means[case.id]:.2f}  {case.id}" if case.id in means else case.id, case.id)
         if combo.count:
             combo.currentIndex = max(combo.findData(current), 0)

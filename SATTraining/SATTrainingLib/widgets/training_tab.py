@@ -154,8 +154,9 @@ class TrainingTab:
                 widget.visible = wanted
         ui.fold.maximum = max(node.folds, 1)
         ui.startButton.text = _("Write job folder …") if node.where == JOB else _("Start training")
-        ui.trainingNote.text = self._note(chosen)
-        reason = missing or busy or self.problem(chosen)
+        problem = self.problem(chosen)
+        ui.trainingNote.text = self._note(chosen, problem)
+        reason = missing or busy or problem
         ui.startButton.enabled = not reason
         ui.startButton.toolTip = reason or (
             _("Write what a cluster needs to train this into a folder of your choice.")
@@ -171,6 +172,8 @@ class TrainingTab:
             return _("Name a term for a label first, in the tab Labels.")
         if not self.node.runName.strip():
             return _("Give the run a name first.")
+        if self.node.where == GPUS and self.memories == []:
+            return _("This computer has no GPU that training can use; choose where else to run.")
         if self.node.where == GPUS and self.memories is not None and self.node.gpus > len(self.memories):
             return _("This computer has {count} GPUs that training can use; choose no more.").format(
                 count=len(self.memories)
@@ -182,19 +185,20 @@ class TrainingTab:
             return str(error)
         return ""
 
-    def _note(self, chosen: TrainingSet) -> str:
-        if not chosen.cases:
-            return ""
+    def _note(self, chosen: TrainingSet, problem: str) -> str:
+        """What would be trained on, then what stands in the way."""
         try:
-            held = len(self.settings().validation(chosen.cases))
-        except InputError as error:
-            return str(error)
+            held = len(self.settings().validation(chosen.cases)) if chosen.cases else 0
+        except InputError:
+            return problem
+        if not chosen.cases:
+            return problem
         text = _("Cases to train on: {cases}; held out: {held}; terms: {terms}.").format(
             cases=len(chosen.cases) - held, held=held, terms=len(chosen.terms())
         )
         if self.node.preset != "cpu" and self.memories == [] and self.node.where != JOB:
             text += " " + _("No NVIDIA GPU was found on this computer.")
-        return text
+        return f"{text} {problem}".strip()
 
     def _store(self, name: str) -> None:
         if self.node is None or self._updating:

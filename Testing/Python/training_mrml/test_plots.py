@@ -40,12 +40,11 @@ def test_curves_grow_in_the_nodes_they_are_in(scene, chart):
     assert series.GetTableNode().GetTable().GetMTime() > modified
 
 
-def test_a_single_value_is_no_line_yet(scene, chart):
+def test_a_single_value_is_drawn_as_a_line_without_length(scene, chart):
     chart.show({"all": [(10, 2.0)]}, scene)
-    series = chart.node.GetNthPlotSeriesNode(0)
-    assert series.GetLineStyle() == series.LineStyleNone
+    assert curves(chart) == {"all": [(10, 2.0), (10, 2.0)]}
     chart.show({"all": [(10, 2.0), (20, 1.5)]}, scene)
-    assert series.GetLineStyle() == series.LineStyleSolid
+    assert curves(chart) == {"all": [(10, 2.0), (20, 1.5)]}
 
 
 def test_nothing_is_redrawn_where_nothing_is_new(scene, chart):

@@ -136,6 +136,11 @@ def test_pairs_are_found_by_the_reference_volume(scene, volume, filled):
     assert scene_cases.pairs(scene) == [(volume, filled)]
 
 
+def test_what_is_only_shown_is_no_pair(scene, volume, filled):
+    filled.SetSaveWithScene(False)
+    assert scene_cases.pairs(scene) == []
+
+
 def test_a_change_of_either_is_seen(volume, filled):
     states = [scene_cases.state_of(volume, filled)]
     assert scene_cases.state_of(volume, filled) == states[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -269,8 +270,38 @@ def test_a_case_is_shown_in_the_slice_views_and_leaves_with_another(widget, with
     assert volume.GetName() == "case1" and segmentation.GetSegmentation().GetNumberOfSegments() == 2
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     assert composite.GetBackgroundVolumeID() == volume.GetID()
+    assert not widget.ui.addPairs.enabled  # it is a case already
     widget.ui.showCase.checked = False
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def test_the_slice_views_are_the_users_again_after_a_case_was_shown(widget, with_cases, idle):
+    volume, segmentation = add_pair()
+    slicer.util.setSliceViewerLayers(background=volume)
+    segmentation.CreateDefaultDisplayNodes()
+    view = slicer.app.layoutManager().sliceWidget("Red")
+    composite, place = view.mrmlSliceCompositeNode(), view.mrmlSliceNode()
+    place.SetSliceOffset(-3)
+    before = (volume.GetID(), True, -3)
+
+    def seen():
+        offset = pytest.approx(place.GetSliceOffset())
+        return composite.GetBackgroundVolumeID(), bool(segmentation.GetDisplayNode().GetVisibility2D()), offset
+
+    widget.ui.showCase.checked = True
+    table = widget.ui.casesTable
+    Harness.click((table, table.model().index(0, 0)))
+    idle()
+    shown = seen()
+    assert shown[0] != before[0] and not shown[1] and before != shown
+    selector = slicer.util.mainWindow().moduleSelector()
+    selector.selectModule("")  # to another module, to which the segmentation may matter
+    assert seen()[0] == shown[0] and seen()[1]
+    slicer.util.setSliceViewerLayers(background=volume)  # as the Segment Editor does
+    selector.selectModule("SATTraining")
+    assert seen()[:2] == shown[:2]
+    widget.ui.showCase.checked = False
+    assert before == seen()
 
 
 # Labels
@@ -299,6 +330,18 @@ def test_labels_are_matched_and_corrected_by_searching(widget, with_cases):
     assert column(widget.ui.casesTable, 2) == ["2"] * 4
 
 
+def test_what_is_chosen_from_the_list_with_the_keyboard_is_agreed_to(widget, with_cases):
+    show(widget, LABELS)
+    edit = with_cases.labels.edits[0]
+    edit.setFocus()
+    edit.selectAll()
+    Harness.type_keys(edit, "left kid")
+    popup = edit.completer().popup()
+    Harness.type_keys(popup, "<Down><Enter>")
+    meaning = with_cases.set.meaning("balls", "left ball")
+    assert meaning.sure and meaning.text == edit.text == with_cases.labels._offers.stringList()[0]
+
+
 def test_enter_agrees_to_a_guess_and_passing_by_does_not(widget, with_cases):
     show(widget, LABELS)
     first, second = with_cases.labels.edits
@@ -323,6 +366,7 @@ def test_why_it_cannot_start_is_said(widget, panel, idle, ball_cases):
     assert "Wait until it is done" in start.toolTip
     idle()
     assert "Give the run a name" in start.toolTip
+    assert widget.ui.trainingNote.text.endswith("Give the run a name first.")  # where nobody looks for a tooltip
     widget._parameterNode.runName = "mine"
     assert start.enabled
     assert widget.ui.trainingNote.text == "Cases to train on: 3; held out: 1; terms: 2."
@@ -398,7 +442,7 @@ def test_a_run_is_found_and_shown(widget, panel, running):
     assert ui.runFacts.text == "cpu, 1.5 GB of memory, 6.00 s a step, loss 1.000"
     assert column(ui.scoresTable, 0) == ["right ball", "left ball"]
     assert column(ui.scoresTable, 1) == ["0.20", "0.10"]
-    assert ui.overlayCase.currentText == "case0 (0.55)"
+    assert ui.overlayCase.currentText == "0.55  case0"
     assert ui.pauseButton.enabled and ui.cancelRunButton.enabled
     assert not ui.resumeButton.enabled and "It is running" in ui.resumeButton.toolTip
     assert not ui.useButton.enabled and "no checkpoint" in ui.useButton.toolTip
@@ -422,8 +466,11 @@ def test_curves_grow_in_slicers_plot_view_and_the_layout_returns(widget, panel, 
     assert manager.plotViewCount == 0 and not slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
     Harness.click(widget.ui.showCurves)
     assert manager.plotViewCount == 1
+    during = manager.layout
+    Harness.close_scene()
+    assert Harness.wait_until(lambda: manager.layout == during and chart_curves(), 10)
     slicer.util.mainWindow().moduleSelector().selectModule("")  # to another module
-    assert manager.plotViewCount == 0
+    assert manager.layout == 3
 
 
 def test_pausing_and_cancelling_ask_the_process(widget, panel, running):
@@ -433,6 +480,13 @@ def test_pausing_and_cancelling_ask_the_process(widget, panel, running):
     Harness.click(widget.ui.cancelRunButton)
     assert "kill_at" in (running / runs.STOP).read_text()
     (running / runs.STOP).unlink()  # before the time is over, for this very process stands for the trainer's
+
+
+def test_the_list_of_runs_says_at_once_what_the_run_does(widget, panel, running):
+    panel.runs.refresh()  # the next look at the folder is seconds away
+    runs.write_state(running, replace(runs.read_state(running), state=runs.VALIDATING))
+    assert Harness.wait_until(lambda: "validating" in widget.ui.runStatus.text.lower(), 4)
+    assert widget.ui.run.currentText == "balls: validating"
 
 
 def test_a_run_that_died_can_be_resumed_and_deleted(widget, panel, ball_cases, idle):

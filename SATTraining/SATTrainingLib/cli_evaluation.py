@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
@@ -99,6 +98,7 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
 def _cases(options: argparse.Namespace) -> tuple[list, dict]:
     """The cases, and what their labels mean."""
     from .cases.formats import load_cases
+    from .settings import read_settings
     from .training.config import TrainingConfig
 
     cases, datasets = load_cases(options.cases)
@@ -106,7 +106,7 @@ def _cases(options: argparse.Namespace) -> tuple[list, dict]:
         config = TrainingConfig.read(options.config)
         return _unseen(cases, config, options.config.parent), config.datasets
     if options.datasets:
-        values = {"cases": str(options.cases), "datasets": _read(options.datasets)}
+        values = {"cases": str(options.cases), "datasets": read_settings(options.datasets)}
         return cases, TrainingConfig.from_dict(values, options.datasets, options.datasets.parent).datasets
     return cases, datasets
 
@@ -136,19 +136,6 @@ def _unseen(cases: list, config, folder: Path) -> list:
     if len(unseen) < len(cases):
         print(f"sattraining: {len(cases) - len(unseen)} cases the model was trained on are left out.", file=sys.stderr)
     return unseen
-
-
-def _read(path: Path) -> object:
-    """What a YAML or JSON file holds."""
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} is malformed: {' '.join(str(error).split())}.") from error
 
 
 def _print(evaluation) -> None:

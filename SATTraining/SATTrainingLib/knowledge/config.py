@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from SATSegmentLib.errors import InputError
 
+from ..settings import number, read_settings, refuse_unknown
 from .pairs import CLUSTER
 
 _WHOLE = {  # at least
@@ -90,13 +88,7 @@ class KnowledgeConfig:
         Raises:
             InputError: The file is missing or malformed, a key is unknown or a value bad.
         """
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = json.loads(text) if path.suffix == ".json" else _read_yaml(text)
-        except OSError as error:
-            raise InputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-        except ValueError as error:  # also bytes that are no text
-            raise InputError(f"The configuration {path} is malformed: {error}.") from error
+        values = read_settings(path)
         try:
             return cls._from(values or {}, path.parent)
         except InputError as error:
@@ -104,20 +96,14 @@ class KnowledgeConfig:
 
     @classmethod
     def _from(cls, values: object, folder: Path) -> KnowledgeConfig:
-        if not isinstance(values, Mapping):
-            raise InputError("it holds no keys and values.")
-        known = [f.name for f in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, 1, 0.5)
-                raise InputError(f'there is no key "{key}"' + (f'; is "{near[0]}" meant?' if near else "."))
+        refuse_unknown(cls, values)
         values = dict(values)
         for name in ("encoder", "atlas", "device"):
             if values.get(name) is not None and not (isinstance(values[name], str) and values[name].strip()):
                 raise InputError(f'"{name}" must be a text, not {values[name]!r}.')
         for name in _SHARES:
             if name in values:
-                values[name] = _number(name, values[name])
+                values[name] = number(name, values[name])
         if values.get("atlas") is not None:
             values["atlas"] = (folder / values["atlas"]).absolute()
         if (given := values.get("encoder")) and (folder / given).is_dir():
@@ -133,22 +119,3 @@ class KnowledgeConfig:
         temporary = path.with_name(f".{path.name}.part")
         temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
-
-
-def _read_yaml(text: str) -> object:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def _number(name: str, value: object) -> float:
-    try:  # YAML 1.1 reads 1e-4 as a text
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f'"{name}" must be a number, not {value!r}.')
-    return number

@@ -6,7 +6,6 @@ and `map.png`.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -18,7 +17,8 @@ from SATSegmentLib.models.registry import data_folder
 from .. import runs
 from ..cases import read_cases
 from ..training import checkpoint
-from ..training.distributed import OtherFailed, Ranks, joined
+from ..training.distributed import Ranks
+from ..training.life import live
 from ..training.log import RunLog
 from ..training.start import check, prepare
 from ..training.stopping import StopRequests
@@ -84,28 +84,7 @@ def train(folder: Path) -> str:
         raise InputError(f"There is no run in {folder} that teaches a text encoder.")
     folder = folder.resolve()
     config = KnowledgeConfig.read(folder / runs.CONFIG)
-    log = RunLog(folder, config.steps, writes=os.environ.get("RANK", "0") == "0")
-    stop = StopRequests(folder)
-    try:
-        with joined(config.device) as ranks, stop:
-            state = _train(config, folder, ranks, log, stop)
-    except OtherFailed:
-        raise
-    except KeyboardInterrupt:  # a second one
-        log.end(log.step, runs.PAUSED)
-        stop.done()
-        raise Cancelled from None
-    except Exception as error:
-        if log.someone_failed():
-            raise OtherFailed from error
-        log.fail(str(error) if isinstance(error, SATError) else f"It failed: {type(error).__name__} {error}")
-        raise
-    log.end(log.step, state)
-    if state == runs.PAUSED:
-        stop.done()
-        if stop.interrupted:
-            raise Cancelled
-    return state
+    return live(folder, config.steps, config.device, lambda ranks, log, stop: _train(config, folder, ranks, log, stop))
 
 
 def _train(config: KnowledgeConfig, folder: Path, ranks: Ranks, log: RunLog, stop: StopRequests) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from SATSegmentLib.errors import InputError
 
 from ..cases import DatasetLabels
+from ..settings import number, read_settings, refuse_unknown
 
 _CHOICES = {
     "train": ("all", "decoder", "queries"),
@@ -112,14 +111,7 @@ class TrainingConfig:
         Raises:
             InputError: The file is missing or malformed, a key is unknown or a value bad.
         """
-        try:
-            text = path.read_text(encoding="utf-8")
-            values = json.loads(text) if path.suffix == ".json" else _read_yaml(text, path)
-        except OSError as error:
-            raise InputError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-        except ValueError as error:  # also bytes that are no text
-            raise InputError(f"The configuration {path} is malformed: {error}.") from error
-        return cls.from_dict(values, path, path.parent)
+        return cls.from_dict(read_settings(path), path, path.parent)
 
     @classmethod
     def from_dict(cls, values: dict, where: object, folder: Path) -> TrainingConfig:
@@ -129,7 +121,7 @@ class TrainingConfig:
             InputError: A key is unknown or lacking, or a value bad.
         """
         try:
-            _refuse_unknown(cls, values)
+            refuse_unknown(cls, values)
             if not values.get("cases"):
                 raise InputError('"cases" is missing: name the list of cases to train on.')
             values = dict(values)
@@ -147,7 +139,7 @@ class TrainingConfig:
                 values[name] = _texts(name, values.get(name) or ())
             for name in ("learning_rate", "warm_up", "ema"):
                 if name in values and (name != "ema" or values[name] is not None):
-                    values[name] = _number(name, values[name])
+                    values[name] = number(name, values[name])
             if values.get("window") is not None:
                 values["window"] = _whole_numbers("window", values["window"])
             if not isinstance(values.get("activation_checkpointing", False), bool):
@@ -190,33 +182,13 @@ class TrainingConfig:
         temporary.replace(path)
 
 
-def _read_yaml(text: str, path: Path) -> object:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"The configuration {path} is malformed: {reason}.") from error
-
-
-def _refuse_unknown(kind: type, values: object, of: str = "") -> None:
-    if not isinstance(values, Mapping):
-        raise InputError(f"it holds no keys and values{of}.")
-    known = [f.name for f in dataclasses.fields(kind)]
-    for key in values:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            raise InputError(f'there is no key "{key}"{of}' + (f'; is "{near[0]}" meant?' if near else "."))
-
-
 def _datasets(values: object) -> dict[str, DatasetLabels]:
     if not isinstance(values, Mapping):
         raise InputError('"datasets" must map the names of data sets to what their labels mean.')
     found = {}
     for name, labels in values.items():
         of = f' in "datasets", {name}'
-        _refuse_unknown(DatasetLabels, labels, of)
+        refuse_unknown(DatasetLabels, labels, of)
         terms = labels.get("terms") or {}
         if not isinstance(terms, Mapping):
             raise InputError(f'"terms"{of} must map labels to terms.')
@@ -245,16 +217,6 @@ def _texts(name: str, values: object) -> tuple[str, ...]:
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) and value.strip() for value in values):
         raise InputError(f'"{name}" must be a list of texts, not {values!r}.')
     return tuple(values)
-
-
-def _number(name: str, value: object) -> float:
-    try:  # YAML 1.1 reads 1e-4 as a text
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f'"{name}" must be a number, not {value!r}.')
-    return number
 
 
 def _whole_numbers(name: str, values: object) -> tuple[int, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import os
 from pathlib import Path
 
 from SATSegmentLib.errors import Cancelled, InputError, SATError
@@ -20,14 +18,13 @@ from ..data.windows import WindowSampler
 from ..evaluation.evaluate import annotated_terms
 from . import checkpoint
 from .config import TrainingConfig
-from .distributed import OtherFailed, Ranks, joined
+from .distributed import Ranks
+from .life import live
 from .log import RunLog
 from .setup import network_of_config, set_up
 from .stopping import StopRequests
 from .text import check_text
 from .trainer import Trainer
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_folder() -> Path:
@@ -123,31 +120,7 @@ def train(folder: Path) -> str:
     folder = folder.resolve()
     # the folder may have been moved since the run was made
     config = dataclasses.replace(TrainingConfig.read(folder / runs.CONFIG), cases=folder / runs.CASES)
-    log = RunLog(folder, config.steps, writes=os.environ.get("RANK", "0") == "0")
-    stop = StopRequests(folder)
-    try:
-        with joined(config.device) as ranks, stop:
-            state = _train(config, folder, ranks, log, stop)
-    except OtherFailed:
-        raise
-    except KeyboardInterrupt:  # a second one
-        log.end(log.step, runs.PAUSED)
-        stop.done()
-        raise Cancelled from None
-    except Exception as error:
-        if log.someone_failed():
-            raise OtherFailed from error
-        told = _explained(error, folder)
-        log.fail(str(told or f"The training failed: {type(error).__name__} {error}"))
-        if told is None:
-            raise
-        raise told from error
-    log.end(log.step, state)
-    if state == runs.PAUSED:
-        stop.done()
-        if stop.interrupted:
-            raise Cancelled
-    return state
+    return live(folder, config.steps, config.device, lambda ranks, log, stop: _train(config, folder, ranks, log, stop))
 
 
 def _train(config: TrainingConfig, folder: Path, ranks: Ranks, log: RunLog, stop: StopRequests) -> str:
@@ -199,29 +172,3 @@ def _with_split(config: TrainingConfig) -> TrainingConfig:
     if config.splits is None:
         return config
     return dataclasses.replace(config, validation=tuple(fold_of(config.splits, config.fold)), splits=None, fold=0)
-
-
-def _explained(error: Exception, folder: Path) -> SATError | None:
-    """An error as a sentence that says what to do, or None where there is none."""
-    if isinstance(error, SATError):
-        return error
-    if isinstance(error, OSError):
-        if error.errno in _DISK_FULL:
-            return SATError(
-                f"There is no space left in {folder}; free some, then resume the run: its checkpoints stay."
-            )
-        return SATError(
-            f"{error.filename or folder} cannot be read or written ({error.strerror or error}); resume then."
-        )
-    if isinstance(error, RuntimeError) and _is_connection(error):
-        return SATError(
-            "Another process of the run has ended unexpectedly, or cannot be reached; resume the run, which goes on "
-            "from its last checkpoint."
-        )
-    return None
-
-
-def _is_connection(error: RuntimeError) -> bool:
-    import torch.distributed as dist
-
-    return isinstance(error, dist.DistError) or "gloo" in str(error).lower() or "connection" in str(error).lower()

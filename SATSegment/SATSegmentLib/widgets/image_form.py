@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from slicer.i18n import tr as _
 
 from ..mrml.volumes import node_modality
+from .common import select
 
 
 def modality_names() -> dict[str, str]:
@@ -56,7 +57,7 @@ class ImageForm:
         self._showing = True
         try:
             for name in ("modality", "model", "device"):
-                _select(getattr(self._ui, name), getattr(node, name))
+                select(getattr(self._ui, name), getattr(node, name))
         finally:
             self._showing = False
 
@@ -71,7 +72,7 @@ class ImageForm:
             for name, model in self.models.items():
                 built_in = model["state"] == "built in"
                 combo.addItem(model["title"] + ("" if built_in else f" ({state_text(model['state'])})"), name)
-            _select(combo, current)
+            select(combo, current)
         finally:
             self._showing = False
 
@@ -106,11 +107,3 @@ class ImageForm:
         if state == "downloaded":
             return _("Convert the model {name} first, under Setup.").format(name=name)
         return ""
-
-
-def _select(combo, value: str) -> None:
-    row = combo.findData(value or "")
-    if row < 0 and value:
-        combo.addItem(value, value)
-        row = combo.findData(value)
-    combo.currentIndex = max(row, 0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctk
 from slicer.i18n import tr as _
 
+from .common import show_details
 from .session import ENCODING, IDLE, SEGMENTING, STARTING, Session
 
 
@@ -55,11 +55,7 @@ class Status:
         ui.errorDetails.visible = bool(getattr(error, "details", ""))
 
     def _details(self) -> None:
-        box = ctk.ctkMessageBox()
-        box.setWindowTitle(_("Details"))
-        box.text = str(self._error)
-        box.setDetailedText(self._error.details)
-        box.exec_()
+        show_details(self._error)
 
 
 def _summary(session: Session, ready: bool) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from SATSegmentLib.errors import InputError, SATError
 from SATSegmentLib.models.registry import data_folder
+from SATSegmentLib.widgets.common import show_details
 from SATSegmentLib.widgets.search_index import warm_up
 
 from ..launch.job import write_job
@@ -288,11 +288,7 @@ class Panel:
             self.cases.scene.update()
 
     def _details(self) -> None:
-        box = ctk.ctkMessageBox()
-        box.setWindowTitle(_("Details"))
-        box.text = str(self._error)
-        box.setDetailedText(self._error.details)
-        box.exec_()
+        show_details(self._error)
 
     def _warm_up(self) -> None:
         """Makes the search, and asks for GPUs."""

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from SATSegmentLib.errors import InputError
 from SATSegmentLib.models.registry import list_models
+from SATSegmentLib.widgets.common import select
 
 from ..training.presets import PRESETS, preset_for
 from .run_settings import FOLD, NOTHING, SHARE, Settings, window_of, window_text
@@ -77,7 +78,7 @@ class TrainingTab:
         self._updating = True
         try:
             for name in _CHOICES:
-                _select(getattr(self.ui, name), getattr(node, name))
+                select(getattr(self.ui, name), getattr(node, name))
         finally:
             self._updating = False
 
@@ -87,7 +88,7 @@ class TrainingTab:
         if self.node is not None and not self.node.presetChosen:
             self._apply_preset()
             self._updating = True
-            _select(self.ui.preset, self.node.preset)
+            select(self.ui.preset, self.node.preset)
             self._updating = False
         self.update(self._set, "", "")
 
@@ -102,7 +103,7 @@ class TrainingTab:
                 if model.installed:
                     combo.addItem(model.title, model.name)
             combo.addItem(_("Nothing: a new small network"), _NEW)
-            _select(combo, current)
+            select(combo, current)
         finally:
             self._updating = False
 
@@ -215,16 +216,8 @@ class TrainingTab:
         self.node.batch = int(values["batch"])
         self.node.window = window_text(values["window"])
         self.node.precision = str(values["precision"])
-        _select(self.ui.precision, self.node.precision)
+        select(self.ui.precision, self.node.precision)
 
 
 def _preset_title(name: str) -> str:
     return _("CPU only") if name == "cpu" else _("GPU with {memory}").format(memory=name)
-
-
-def _select(combo, value: str) -> None:
-    row = combo.findData(value or "")
-    if row < 0 and value:
-        combo.addItem(value, value)
-        row = combo.findData(value)
-    combo.currentIndex = max(row, 0)

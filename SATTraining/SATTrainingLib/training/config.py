@@ -33,7 +33,8 @@ class TrainingConfig:
         cases: JSONL of cases (`cases.read_cases`); relative to the configuration's file.
         base: Name or folder of the model to start from; None starts from nothing with `network`.
         network: Named network configuration, where `base` is None.
-        datasets: What labels teach; data sets not named teach their labels as they are.
+        datasets: What labels teach; data sets not named teach their labels as they are. In a file also the name of
+            another file that says so.
         validation: Ids of cases to validate on; never trained on.
         test: Ids of cases neither trained nor validated on.
         splits, fold: A file of `cases.splits` and the fold to hold out, instead of `validation`.
@@ -144,7 +145,10 @@ class TrainingConfig:
                 values["window"] = _whole_numbers("window", values["window"])
             if not isinstance(values.get("activation_checkpointing", False), bool):
                 raise InputError('"activation_checkpointing" must be true or false.')
-            values["datasets"] = _datasets(values.get("datasets") or {})
+            datasets = values.get("datasets") or {}
+            if isinstance(datasets, str):  # as `sattraining cases --datasets` writes it
+                datasets = read_settings(folder / datasets)
+            values["datasets"] = _datasets(datasets)
             return cls(**values)
         except InputError as error:
             raise InputError(f"{where}: {error}") from error

@@ -41,6 +41,16 @@ def test_a_file_by_hand_is_read(tmp_path, small_base):
     assert labels.absent == ("brain",)
 
 
+def test_what_labels_mean_may_stand_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "labels.yaml").write_text("mine:\n  terms:\n    kidney_l: [left kidney, kidney]\n")
+    (tmp_path / "run.yaml").write_text("cases: cases.jsonl\ndatasets: labels.yaml\n")
+    config = TrainingConfig.read(tmp_path / "run.yaml")
+    assert config.datasets["mine"].terms == {"kidney_l": ("left kidney", "kidney")}
+    (tmp_path / "run.yaml").write_text("cases: cases.jsonl\ndatasets: none.yaml\n")
+    with pytest.raises(InputError, match=r"none\.yaml cannot be read"):
+        TrainingConfig.read(tmp_path / "run.yaml")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

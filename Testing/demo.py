@@ -16,7 +16,7 @@ import numpy as np
 import slicerio
 
 from SATSegmentLib.cli import main as satsegment
-from SATTrainingLib.evaluation import dice
+from SATTrainingLib.evaluation.metrics import scores
 
 TERMS = ["right lung", "left lung", "vertebrae", "spinal cord"]
 REFERENCE = {  # term to the reference's names
@@ -42,10 +42,10 @@ def main() -> int:
     if code:
         return code
     report = json.loads(printed.getvalue())
-    scores = _scores(segmentation, data / "Segmentation.seg.nrrd")
+    dice = _dice(segmentation, data / "Segmentation.seg.nrrd")
     print(f"{'term':20} {'volume':>10}  {'confidence':>10}  {'Dice against the reference':>26}")
     for row in report["segments"]:
-        score = f"{scores[row['name']]:.3f}" if row["name"] in scores else "no reference"
+        score = f"{dice[row['name']]:.3f}" if row["name"] in dice else "no reference"
         confidence = f"{row['confidence']:.2f}" if row["voxels"] else "not found"
         print(f"{row['name']:20} {row['volume_ml']:7.1f} ml  {confidence:>10}  {score:>26}")
     seconds = report["seconds"]
@@ -57,10 +57,14 @@ def main() -> int:
     return 0
 
 
-def _scores(result: Path, reference: Path) -> dict[str, float]:
+def _dice(result: Path, reference: Path) -> dict[str, float]:
     """Dice of each term that the reference has."""
     found, wanted = (_masks(path) for path in (result, reference))
-    return {term: dice(found[term], np.any([wanted[n] for n in names], 0)) for term, names in REFERENCE.items()}
+    any_spacing = (1, 1, 1)  # of no account for the first score
+    return {
+        term: scores(found[term], np.any([wanted[n] for n in names], 0), any_spacing)[0]
+        for term, names in REFERENCE.items()
+    }
 
 
 def _masks(path: Path) -> dict:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from SATSegmentLib.errors import InputError
 
+_MOST = 2**31 - 1
+
 
 def read_settings(path: Path) -> object:
     """What a YAML or JSON file holds, by its suffix.
@@ -47,6 +49,18 @@ def refuse_unknown(kind: type, values: object, of: str = "") -> None:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
             raise InputError(f'there is no key "{key}"{of}' + (f'; is "{near[0]}" meant?' if near else "."))
+
+
+def check_whole_numbers(settings: object, least: Mapping[str, int]) -> None:
+    """Refuses attributes that are no whole numbers, or lie below what `least` says of them.
+
+    Raises:
+        InputError: As said.
+    """
+    for name, low in least.items():
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:
+            raise InputError(f'"{name}" must be a whole number of at least {low}, not {value!r}.')
 
 
 def number(name: str, value: object) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from SATSegmentLib.errors import InputError
 
-from ..settings import number, read_settings, refuse_unknown
+from ..settings import check_whole_numbers, number, read_settings, refuse_unknown
 from .pairs import CLUSTER
 
 _WHOLE = {  # at least
@@ -22,7 +22,6 @@ _SHARES = {  # must lie above the first and below the second; whether the first 
     "warm_up": (0, 1, True),
     "temperature": (0.009, 10, False),
 }
-_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,7 @@ class KnowledgeConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-                raise InputError(f'"{name}" must be a whole number of at least {least}, not {value!r}.')
+        check_whole_numbers(self, _WHOLE)
         for name, (low, high, also_low) in _SHARES.items():
             value = getattr(self, name)
             if not (low <= value < high if also_low else low < value < high):

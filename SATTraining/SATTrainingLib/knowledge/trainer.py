@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
@@ -20,14 +18,13 @@ from ..training import checkpoint
 from ..training.distributed import Ranks
 from ..training.log import RunLog
 from ..training.optimisation import learning_rate, make_optimizer
-from ..training.progress import Means
+from ..training.progress import Means, tell
 from ..training.stopping import StopRequests
 from .atlas import Wordings
 from .config import KnowledgeConfig
 from .learner import Learner, Shown, losses
 from .pairs import PairSampler
 
-_TOLD_EVERY = 10  # steps; the first ones are told one by one
 _FREE = ("encoder", "atlas", "device")  # of a configuration: may differ when a run goes on elsewhere
 _KEYS = {"trained", "optimizer", "step", "log", "config"}
 
@@ -101,8 +98,7 @@ class Trainer:
             self.step += 1
             loss = sum(parts.values())
             self._means.add(loss, {name: (value, 1) for name, value in parts.items()}, time.monotonic() - start, waited)
-            if self.step <= _TOLD_EVERY or self.step % _TOLD_EVERY == 0 or self.step == self._config.steps:
-                self._tell()
+            tell(self._log, self._means, self.step, self._config, self._ranks.device)
             if self.step % self._config.checkpoint_every == 0:
                 self._save()
         self._log.state(runs.TRAINING, self.step)
@@ -131,14 +127,6 @@ class Trainer:
         self._optimizer.step()
         return {name: float(part.detach()) for name, part in parts.items()}
 
-    def _tell(self) -> None:
-        device = self._ranks.device
-        on_gpu = device.type == "cuda"
-        memory = torch.cuda.max_memory_allocated(device) if on_gpu else psutil.Process().memory_info().rss
-        values = self._means.take(self._config.batch)
-        rate = learning_rate(self.step - 1, self._config)
-        self._log.steps(self.step, learning_rate=rate, memory_gb=memory / 1e9, **values)
-
     def _save(self) -> None:
         if self._saved == self.step:
             return
@@ -161,7 +149,7 @@ class Trainer:
         return ((name, weight.detach()) for name, weight in self._learner.named_parameters() if weight.requires_grad)
 
     def _load(self, path: Path) -> None:
-        state = _read(path)
+        state = checkpoint.load(path, _KEYS)
         theirs, ours = state["config"], self._config.to_dict()
         if changed := [key for key in ours if key not in _FREE and ours[key] != theirs.get(key)]:
             raise InputError(
@@ -175,14 +163,3 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._means.load(state["log"])
         self.step = self._saved = state["step"]
-
-
-def _read(path: Path) -> dict:
-    damaged = SATError(f"The checkpoint {path} is damaged; start a new run.")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise damaged from error
-    if not isinstance(state, dict) or set(state) != _KEYS:
-        raise damaged
-    return state

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Set
 from pathlib import Path
 
 import torch
@@ -59,8 +60,8 @@ def save(path: Path, state: dict) -> None:
         ) from error
 
 
-def load(path: Path) -> dict:
-    """Reads a checkpoint, onto the CPU.
+def load(path: Path, keys: Set[str] = _KEYS) -> dict:
+    """Reads a checkpoint that has `keys`, onto the CPU.
 
     Raises:
         SATError: It is missing or damaged.
@@ -71,7 +72,7 @@ def load(path: Path) -> dict:
         raise SATError(f"There is no checkpoint {path}.") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise SATError(_damaged(path)) from error
-    if not isinstance(state, dict) or not set(state) >= _KEYS:
+    if not isinstance(state, dict) or not set(state) >= keys:
         raise SATError(_damaged(path))
     return state
 

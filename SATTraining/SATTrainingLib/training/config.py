@@ -11,7 +11,7 @@ from pathlib import Path
 from SATSegmentLib.errors import InputError
 
 from ..cases import DatasetLabels
-from ..settings import number, read_settings, refuse_unknown
+from ..settings import check_whole_numbers, number, read_settings, refuse_unknown
 
 _CHOICES = {
     "train": ("all", "decoder", "queries"),
@@ -22,7 +22,6 @@ _WHOLE = {  # at least
     **dict.fromkeys(("steps", "batch", "windows_at_once", "prompts", "validate_every", "checkpoint_every"), 1),
     **dict.fromkeys(("fold", "workers", "seed"), 0),
 }
-_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,7 @@ class TrainingConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in _WHOLE.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
-                raise InputError(f'"{name}" must be a whole number of at least {least}, not {value!r}.')
+        check_whole_numbers(self, _WHOLE)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f'"{name}" must be one of {", ".join(known)}, not {getattr(self, name)!r}.')

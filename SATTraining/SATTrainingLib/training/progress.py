@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import psutil
+import torch
+
+from .config import TrainingConfig
+from .log import RunLog
+from .optimisation import learning_rate
+
+_TOLD_EVERY = 10  # steps; the first ones are told one by one
+
 
 class Means:
     """Adds up losses and times of steps; the losses go into checkpoints, so that an event does not depend on when the
@@ -49,3 +58,13 @@ class Means:
         """The inverse of `state`."""
         self._steps, self._loss = state["steps"], state["loss"]
         self._losses.update({name: list(values) for name, values in state["losses"].items()})
+
+
+def tell(log: RunLog, means: Means, step: int, config: TrainingConfig, device: torch.device) -> None:
+    """Writes the event of the steps since the one before, where one is due after `step` steps."""
+    if step > _TOLD_EVERY and step % _TOLD_EVERY and step != config.steps:
+        return
+    on_gpu = device.type == "cuda"
+    memory = torch.cuda.max_memory_allocated(device) if on_gpu else psutil.Process().memory_info().rss
+    rate = learning_rate(step - 1, config)
+    log.steps(step, learning_rate=rate, memory_gb=memory / 1e9, **means.take(config.batch))

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import torch
 from torch.utils.data import DataLoader
 
@@ -21,15 +20,13 @@ from . import checkpoint
 from .config import TrainingConfig
 from .distributed import Ranks
 from .log import RunLog
-from .optimisation import learning_rate
-from .progress import Means
+from .progress import Means, tell
 from .setup import Setup
 from .stepper import Stepper
 from .stopping import StopRequests, ignore_signals
 from .text import prompt_encoder
 from .validation import summary, validate, write_scores
 
-_TOLD_EVERY = 10  # steps; the first ones are told one by one
 _FREE = ("cases", "base", "device", "workers")  # of a configuration: may differ when a run goes on elsewhere
 
 
@@ -113,8 +110,7 @@ class Trainer:
             loss, losses = self._stepper.step(self.step, windows, int(prompts))
             self.step += 1
             self._means.add(loss, losses, time.monotonic() - start, waited)
-            if self.step <= _TOLD_EVERY or self.step % _TOLD_EVERY == 0 or self.step == self._config.steps:
-                self._tell()
+            tell(self._log, self._means, self.step, self._config, self._ranks.device)
             if self.step % self._config.checkpoint_every == 0:
                 self._save(runs.LAST)
 
@@ -151,14 +147,6 @@ class Trainer:
                 f"The windows of step {self.step} cannot be drawn ({reason}). Check that the cases can still be read "
                 'and that memory is left ("workers" takes some), then resume the run.'
             ) from error
-
-    def _tell(self) -> None:
-        device = self._ranks.device
-        on_gpu = device.type == "cuda"
-        memory = torch.cuda.max_memory_allocated(device) if on_gpu else psutil.Process().memory_info().rss
-        values = self._means.take(self._config.batch)
-        rate = learning_rate(self.step - 1, self._config)
-        self._log.steps(self.step, learning_rate=rate, memory_gb=memory / 1e9, **values)
 
     def _is_validation_due(self) -> bool:
         if not self._validation or self._validated == self.step:

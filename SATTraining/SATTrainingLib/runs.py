@@ -9,6 +9,7 @@
     validation.json  the newest validation, a row a case and term
     stop             while this file exists the process saves a checkpoint and ends
     tensorboard/     the same numbers for TensorBoard
+    encoder/         the text encoder that the run began with, or that it taught, see `encoder_folder`
 
 Events have `event`, `time` (seconds since 1970) and, by kind:
 
@@ -42,6 +43,7 @@ BEST = "best.pt"
 VALIDATION = "validation.json"
 STOP = "stop"
 TENSORBOARD = "tensorboard"
+ENCODER = "encoder"
 
 NEW, PREPARING, TRAINING, VALIDATING = "new", "preparing", "training", "validating"
 PAUSED, DONE, FAILED = "paused", "done", "failed"

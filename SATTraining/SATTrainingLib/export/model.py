@@ -33,7 +33,7 @@ from SATSegmentLib.models.registry import ModelInfo
 from SATSegmentLib.network.checkpoints import save_weights
 from SATSegmentLib.network.text_encoder import TextEncoder
 
-from .. import runs
+from .. import encoder_folder, runs
 from ..cases import DatasetLabels, read_cases
 from ..cases.splits import parts
 from ..data.lungs import TERMS as LUNGS
@@ -42,7 +42,8 @@ from ..training.config import TrainingConfig
 from .card import Card, Change, write_card
 
 CARD, RECIPE = DOCUMENTS
-_PRIVATE = ("cases", "splits", "validation", "test")  # of a configuration: paths, and ids that may be patients'
+# of a configuration: paths, and ids that may be patients'
+_PRIVATE = ("cases", "splits", "validation", "test", "text_encoder")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,8 @@ def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str
     config = TrainingConfig.read(folder / runs.CONFIG)
     network, text_state, meta = network_of(path)
     base = _base(meta)
-    text = _text(base, text_state, network.config.text_width)
+    taught = None if config.text_encoder is None else folder / runs.ENCODER
+    text = _text(base, taught, text_state, network.config.text_width)
     # the run may have been brought here from a cluster, and its scans not
     cases = read_cases(folder / runs.CASES, with_files=False)
     training, validation, _ = parts(cases, config.validation, config.test)
@@ -99,7 +101,7 @@ def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str
         else:
             save_weights(text.head, new / TEXT, half)
         if text.kind == "mpnet":
-            shutil.copyfile(base.folder / TOKENS, new / TOKENS)
+            shutil.copyfile((taught or base.folder) / TOKENS, new / TOKENS)
         _write_queries(new / PROMPTS, text, terms)
         write_terms(new, terms)
         write_card(
@@ -171,21 +173,28 @@ def _base(meta: dict) -> ModelInfo | None:
     return base
 
 
-def _text(base: ModelInfo | None, state: dict | None, width: int) -> _Text:
+def _text(base: ModelInfo | None, taught: Path | None, state: dict | None, width: int) -> _Text:
+    if taught is not None:
+        kind, encoder = encoder_folder.load(taught)
+        transformer = sha256_of(minilm_folder() / "model.safetensors") if kind != "mpnet" else ""
+        return _with_state(kind, transformer, encoder, state)
     if base is None:
         transformer = minilm_folder()
         encoder = TextEncoder.from_folder(transformer, width)
-        encoder.head.load_state_dict(state)
-        return _Text("minilm", sha256_of(transformer / "model.safetensors"), encoder.encode, encoder.head)
+        return _with_state("minilm", sha256_of(transformer / "model.safetensors"), encoder, state)
     folder = ModelFolder.read(base.folder)
     if state is None:
         return _Text(folder.text, folder.transformer, load(base).prompts.encode, None)
-    encoder = load_text_encoder(base.folder, folder)
+    return _with_state(folder.text, folder.transformer, load_text_encoder(base.folder, folder), state)
+
+
+def _with_state(kind: str, transformer: str, encoder: TextEncoder, state: dict) -> _Text:
+    """An encoder that the run has trained, in whole or its head."""
     if any(name.startswith("tower.") for name in state):
         encoder.load_state_dict(state)
     else:
         encoder.head.load_state_dict(state)
-    return _Text(folder.text, folder.transformer, encoder.encode, encoder if folder.text == "mpnet" else encoder.head)
+    return _Text(kind, transformer, encoder.encode, encoder if kind == "mpnet" else encoder.head)
 
 
 def _changes(folder: Path, step: int) -> tuple[list[Change], int | None]:

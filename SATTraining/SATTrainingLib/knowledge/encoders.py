@@ -19,7 +19,7 @@ from SATSegmentLib.models.loading import load_text_encoder, minilm_folder
 from SATSegmentLib.models.registry import ModelInfo, find_model
 from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder
 
-from . import result
+from .. import encoder_folder
 from .config import KnowledgeConfig
 
 _AT_ONCE = 128  # texts through a frozen transformer
@@ -55,8 +55,8 @@ def source_of(config: KnowledgeConfig) -> Source:
             encoder.head.refinement[0].weight *= _SPREAD
         return _new(encoder, "minilm-knowledge")
     folder = Path(config.encoder)
-    if (folder / result.RESULT).is_file():
-        kind, encoder = result.load(folder)
+    if (folder / encoder_folder.RESULT).is_file():
+        kind, encoder = encoder_folder.load(folder)
         return Source(encoder, kind, False)
     if (folder / "config.json").is_file():
         _check_transformer(folder)
@@ -77,7 +77,7 @@ def check_encoder(config: KnowledgeConfig) -> None:
         minilm_folder()
     elif (folder / "config.json").is_file():
         _check_transformer(folder)
-    elif not (folder / result.RESULT).is_file():
+    elif not (folder / encoder_folder.RESULT).is_file():
         _model(config.encoder)
 
 

@@ -16,8 +16,7 @@ from SATSegmentLib.errors import InputError
 from SATSegmentLib.network.text_encoder import TextEncoder
 from SATSegmentLib.output.atomic import written
 
-from .. import runs
-from . import result
+from .. import encoder_folder, runs
 from .concepts import Knowledge, hold_back, knowledge_of
 from .config import KnowledgeConfig
 from .encoders import source_of
@@ -63,13 +62,13 @@ def evaluate_run(folder: Path, progress: Callable[[int, int], None] | None = Non
         ModelError: An encoder is not installed, or damaged.
         SATError: A file cannot be written.
     """
-    if not (folder / ENCODER / result.RESULT).is_file():
+    if not (folder / ENCODER / encoder_folder.RESULT).is_file():
         raise InputError(f"{folder} has no taught encoder yet; let the training come to its end first.")
     config = KnowledgeConfig.read(folder / runs.CONFIG)
     everything = knowledge_of(knowledge_tree())
     split = hold_back(everything, config.held_back, config.seed)
     source = source_of(config)
-    _, after = result.load(folder / ENCODER)
+    _, after = encoder_folder.load(folder / ENCODER)
     encoders = {
         BEFORE: _encoder(source.encoder, not source.new_head, everything, progress),
         AFTER: _encoder(after, True, everything, progress),

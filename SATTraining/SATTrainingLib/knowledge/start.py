@@ -14,7 +14,7 @@ from SATSegmentLib.anatomy import knowledge_tree
 from SATSegmentLib.errors import Cancelled, InputError, SATError
 from SATSegmentLib.models.registry import data_folder
 
-from .. import runs
+from .. import encoder_folder, runs
 from ..cases import read_cases
 from ..training import checkpoint
 from ..training.distributed import Ranks
@@ -22,7 +22,6 @@ from ..training.life import live
 from ..training.log import RunLog
 from ..training.start import check, prepare
 from ..training.stopping import StopRequests
-from . import result
 from .atlas import AtlasTower, Wordings, check_terms, image_network, training_of, windows_of
 from .concepts import hold_back, knowledge_of
 from .config import KnowledgeConfig
@@ -32,7 +31,7 @@ from .means import means_of
 from .pairs import PairSampler
 from .trainer import Trainer
 
-ENCODER = "encoder"
+ENCODER = runs.ENCODER
 
 
 def cache_folder() -> Path:
@@ -139,7 +138,7 @@ def _train(config: KnowledgeConfig, folder: Path, ranks: Ranks, log: RunLog, sto
         if state == runs.DONE and ranks.rank == 0:
             if source.new_head:
                 _to_unit_variance(texts, [concept.name for concept in learning.concepts])
-            result.save(folder / ENCODER, source.kind, source.encoder)
+            encoder_folder.save(folder / ENCODER, source.kind, source.encoder)
     return state
 
 

@@ -20,6 +20,7 @@ from .runs import runs_folder
 CONFIG = "config.yaml"
 CASES = "cases.jsonl"
 DATA = "data"
+ENCODER = "encoder"
 
 _SPARE = 1.02  # of the disk space that copies take
 
@@ -132,6 +133,9 @@ def _write(
             f"The copies take {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free; choose another disk."
         )
     values = config.to_dict() | {"cases": CASES}
+    if config.text_encoder is not None:
+        values["text_encoder"] = ENCODER
+        shutil.copytree(config.text_encoder, part / ENCODER, copy_function=shutil.copyfile)
     if config.splits is not None:
         values["splits"] = f"splits{config.splits.suffix}"
         shutil.copyfile(config.splits, part / values["splits"])

@@ -32,6 +32,8 @@ class TrainingConfig:
         cases: JSONL of cases (`cases.read_cases`); relative to the configuration's file.
         base: Name or folder of the model to start from; None starts from nothing with `network`.
         network: Named network configuration, where `base` is None.
+        text_encoder: Folder `encoder` of a run of `sattraining knowledge train`, where `base` is None; without it a new
+            network takes the built-in transformer as it comes.
         datasets: What labels teach; data sets not named teach their labels as they are. In a file also the name of
             another file that says so.
         validation: Ids of cases to validate on; never trained on.
@@ -58,6 +60,7 @@ class TrainingConfig:
     cases: Path
     base: str | None = "sat-tiny"
     network: str = "tiny"
+    text_encoder: Path | None = None
     datasets: dict[str, DatasetLabels] = field(default_factory=dict)
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
@@ -96,6 +99,8 @@ class TrainingConfig:
             raise InputError(
                 f'"batch" ({self.batch}) must be a multiple of "windows_at_once" ({self.windows_at_once}).'
             )
+        if self.text_encoder is not None and self.base is not None:
+            raise InputError(f'"text_encoder" is for a new network, but {self.base} has its own; set "base" to null.')
         if both := sorted(set(self.validation) & set(self.test)):
             raise InputError(f'{", ".join(both)}: in "validation" and in "test"; leave it in one of them.')
         if self.splits is not None and self.validation:
@@ -122,7 +127,7 @@ class TrainingConfig:
             if not values.get("cases"):
                 raise InputError('"cases" is missing: name the list of cases to train on.')
             values = dict(values)
-            for name in ("cases", "splits"):
+            for name in ("cases", "splits", "text_encoder"):
                 if values.get(name) is not None:
                     values[name] = (folder / _text(name, values[name])).absolute()
             if values.get("base") is not None:
@@ -162,6 +167,7 @@ class TrainingConfig:
         plain = {
             "cases": str(self.cases.absolute()),
             "splits": None if self.splits is None else str(self.splits.absolute()),
+            "text_encoder": None if self.text_encoder is None else str(self.text_encoder.absolute()),
             "datasets": datasets,
             "validation": list(self.validation),
             "test": list(self.test),

@@ -66,6 +66,6 @@ def set_up(config: TrainingConfig, pairs: Pairs) -> Setup:
         loaded = (model, load(model))
         base = {"name": model.name, "folder": str(model.folder.resolve()), "sha256": sha256_of(model.folder / CONFIG)}
     trained = network_to_train(network, loaded and loaded[1].network, config.train)
-    queries, prompts = make_queries(loaded, config.text, pairs, network.text_width)
+    queries, prompts = make_queries(loaded, config.text_encoder, config.text, pairs, network.text_width)
     dtype = choose_dtype(config.precision, torch.device("cpu"))
     return Setup(Learner(trained, queries, dtype), network, pairs, prompts, base)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 from SATSegmentLib.errors import Cancelled, InputError, SATError
 from SATSegmentLib.models.folder import ModelFolder
 from SATSegmentLib.models.registry import data_folder, find_model
 
-from .. import runs
+from .. import encoder_folder, runs
 from ..cases import Case, read_cases, write_cases
 from ..cases.splits import fold_of, parts
 from ..data.cache import CaseCache, prepare_all
@@ -49,10 +50,12 @@ def create_run(config: TrainingConfig, folder: Path) -> None:
     cases = read_cases(config.cases)
     cases = [dataclasses.replace(case, image=case.image.absolute(), mask=case.mask.absolute()) for case in cases]
     folder = folder.resolve()
-    config = dataclasses.replace(_with_split(config), cases=folder / runs.CASES)
     check(config, cases)
+    taught = config.text_encoder
+    config = _in(folder, _with_split(config))
     if (folder / runs.CONFIG).exists():
-        if TrainingConfig.read(folder / runs.CONFIG) != config or read_cases(folder / runs.CASES) != cases:
+        same = TrainingConfig.read(folder / runs.CONFIG) == config and read_cases(folder / runs.CASES) == cases
+        if not same or (taught is not None and not encoder_folder.same(taught, config.text_encoder)):
             raise InputError(f"{folder} holds another run; choose another folder, or resume that run as it is.")
         return
     if any((folder / name).exists() for name in (runs.LAST, runs.BEST, runs.EVENTS)):
@@ -60,6 +63,8 @@ def create_run(config: TrainingConfig, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_cases(folder / runs.CASES, cases)
+        if taught is not None:
+            shutil.copytree(taught, config.text_encoder, dirs_exist_ok=True)
         runs.write_state(folder, runs.RunState(steps=config.steps))
         config.write(folder / runs.CONFIG)
     except OSError as error:
@@ -77,12 +82,9 @@ def check(config: TrainingConfig, cases: list[Case]) -> None:
         raise InputError(f'"datasets" names {", ".join(unknown)}, which none of the cases is from.')
     if not any(annotated_terms(case, config.datasets) for case in training):
         raise InputError('No label of the training cases teaches a term; say in "datasets" what they mean.')
-    if config.base is not None:
-        model = find_model(config.base)
-        check_text(ModelFolder.read(model.folder), config.text)
-    else:
-        check_text(None, config.text)
+    base = None if config.base is None else ModelFolder.read(find_model(config.base).folder)
     network = network_of_config(config)
+    check_text(base, config.text_encoder, config.text, network.text_width)
     window = config.window or network.window
     if any(n % network.reduction for n in window):
         raise InputError(
@@ -118,8 +120,7 @@ def train(folder: Path) -> str:
     if not (folder / runs.CONFIG).is_file():
         raise InputError(f"There is no training run in {folder}.")
     folder = folder.resolve()
-    # the folder may have been moved since the run was made
-    config = dataclasses.replace(TrainingConfig.read(folder / runs.CONFIG), cases=folder / runs.CASES)
+    config = _in(folder, TrainingConfig.read(folder / runs.CONFIG))  # it may have been moved since the run was made
     return live(folder, config.steps, config.device, lambda ranks, log, stop: _train(config, folder, ranks, log, stop))
 
 
@@ -165,6 +166,12 @@ def _prepared(config: TrainingConfig, ranks: Ranks, log: RunLog, stop: StopReque
         except Cancelled:
             stopped = True
     return None if ranks.sum([stopped])[0] else prepared
+
+
+def _in(folder: Path, config: TrainingConfig) -> TrainingConfig:
+    """With the folder's own copies of what the run needs."""
+    taught = None if config.text_encoder is None else folder / runs.ENCODER
+    return dataclasses.replace(config, cases=folder / runs.CASES, text_encoder=taught)
 
 
 def _with_split(config: TrainingConfig) -> TrainingConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,9 @@ from SATSegmentLib.inference.predictor import PromptEncoder
 from SATSegmentLib.models.folder import ModelFolder
 from SATSegmentLib.models.loading import LoadedModel, load_text_encoder, minilm_folder
 from SATSegmentLib.models.registry import ModelInfo
-from SATSegmentLib.network.text_encoder import TextEncoder
+from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder
 
+from .. import encoder_folder
 from .initialisation import spread_prompts
 
 Pairs = Sequence[tuple[str, str]]
@@ -98,12 +100,13 @@ class EncoderQueries(nn.Module):
 
 
 def make_queries(
-    base: tuple[ModelInfo, LoadedModel] | None, how: str, pairs: Pairs, width: int
+    base: tuple[ModelInfo, LoadedModel] | None, taught: Path | None, how: str, pairs: Pairs, width: int
 ) -> tuple[nn.Module, PromptEncoder]:
     """The text side of a run.
 
     Args:
-        base: The model the run starts from, where it is and what it holds; None for a fresh head.
+        base: The model the run starts from, where it is and what it holds; None for a new network.
+        taught: Folder of a new network's text encoder, or None for a fresh head.
         how: "frozen", "head" or "all", see `TrainingConfig.text`.
         pairs: The terms of the training cases.
         width: Of a query.
@@ -113,10 +116,15 @@ def make_queries(
         made from, for `prompt_encoder`.
 
     Raises:
-        InputError: The text encoder cannot be trained as asked.
         ModelError: The text encoder is not installed.
     """
-    check_text(None if base is None else base[1].folder, how)
+    if taught is not None:
+        encoder = encoder_folder.load(taught)[1]
+        queries = (EncoderQueries if how == "all" else HeadQueries)(encoder, pairs)
+        queries.trained.requires_grad_(how != "frozen")
+        if isinstance(encoder.head, KnowledgeHead):
+            encoder.head.refinement.requires_grad_(False)
+        return queries, encoder
     if base is None:
         encoder = TextEncoder.from_folder(minilm_folder(), width)
         queries = HeadQueries(encoder, pairs)
@@ -147,13 +155,19 @@ def prompt_encoder(made_from: PromptEncoder, state: dict[str, Tensor] | None) ->
     return encoder.eval()
 
 
-def check_text(base: ModelFolder | None, how: str) -> None:
-    """Refuses to train a transformer that all models share.
+def check_text(base: ModelFolder | None, taught: Path | None, how: str, width: int) -> None:
+    """Refuses a text encoder that does not fit the network, and to train a transformer that all models share.
+
+    Args:
+        base, taught, how, width: As in `make_queries`; of `base` what its folder says.
 
     Raises:
         InputError: As said.
     """
-    if how == "all" and (base is None or base.text != "mpnet"):
+    kind = "minilm" if base is None else base.text
+    if taught is not None:
+        kind = encoder_folder.check(taught, width)
+    if how == "all" and kind != "mpnet":
         raise InputError(
             f"The text transformer of {'a new network' if base is None else base.name} is shared by several models "
             'and cannot be trained; set "text" to "head" or "frozen".'

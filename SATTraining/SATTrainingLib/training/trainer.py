@@ -27,7 +27,8 @@ from .stopping import StopRequests, ignore_signals
 from .text import prompt_encoder
 from .validation import summary, validate, write_scores
 
-_FREE = ("cases", "base", "device", "workers")  # of a configuration: may differ when a run goes on elsewhere
+# of a configuration: may differ when a run goes on elsewhere
+_FREE = ("cases", "base", "text_encoder", "device", "workers")
 
 
 class Trainer:

@@ -21,9 +21,8 @@ from SATSegmentLib.models.registry import find_model
 from SATSegmentLib.network import SAT
 from SATSegmentLib.network.checkpoints import save_weights
 from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder, TextHead
-from SATTrainingLib import runs
+from SATTrainingLib import encoder_folder, runs
 from SATTrainingLib.cli import main
-from SATTrainingLib.knowledge import result
 from SATTrainingLib.knowledge.evaluation import (
     AFTER,
     BEFORE,
@@ -99,7 +98,7 @@ def test_what_is_taught_is_found_better_than_before(config, tmp_path):
     assert (folder / MAP).read_bytes().startswith(b"\x89PNG")
     assert (folder / ENCODER / TEXT).stat().st_size <= 4e6
     # the encoder of the folder is the one that was evaluated, for any text
-    kind, encoder = result.load(folder / ENCODER)
+    kind, encoder = encoder_folder.load(folder / ENCODER)
     assert kind == "minilm-knowledge"
     queries = encoder.encode(["Left Kidney", "left ren", "right kidney", "some text never seen"], "ct")
     assert queries.shape == (4, 16)
@@ -194,8 +193,8 @@ def test_stage_2_brings_masks_and_names_together_and_goes_on_from_stage_1(config
     losses = [event["losses"] for event in told(second, "step")]
     for part, share in (("atlas", 0.7), ("text", 0.95)):
         assert losses[-1][part] < share * sum(of[part] for of in losses[:10]) / 10
-    _, before = result.load(first / ENCODER)
-    _, after = result.load(second / ENCODER)
+    _, before = encoder_folder.load(first / ENCODER)
+    _, after = encoder_folder.load(second / ENCODER)
     assert not torch.equal(before.head.modality_embed.weight, after.head.modality_embed.weight)
     trained = _checkpoint(second)["trained"]
     assert any(name.startswith("atlas.encoder.") for name in trained)
@@ -236,7 +235,7 @@ def test_an_mpnet_is_taught_above_its_frozen_layers(config, mpnet, tmp_path):
     create_run(config, folder)
     before = TextEncoder.from_folder(mpnet, 24).tower.state_dict()
     assert train(folder) == runs.DONE
-    kind, encoder = result.load(folder / ENCODER)
+    kind, encoder = encoder_folder.load(folder / ENCODER)
     assert kind == "mpnet"
     after = encoder.tower.state_dict()
     for name, weight in before.items():
@@ -247,7 +246,7 @@ def test_an_mpnet_is_taught_above_its_frozen_layers(config, mpnet, tmp_path):
     again = replace(config, encoder=str(folder / ENCODER), frozen_layers=9, steps=1)
     create_run(again, tmp_path / "again")
     train(tmp_path / "again")
-    _, head_only = result.load(tmp_path / "again" / ENCODER)
+    _, head_only = encoder_folder.load(tmp_path / "again" / ENCODER)
     assert all(torch.equal(head_only.tower.state_dict()[name], weight) for name, weight in after.items())
     assert not torch.equal(head_only.head.projection_layer[0].weight, encoder.head.projection_layer[0].weight)
 
@@ -255,7 +254,7 @@ def test_an_mpnet_is_taught_above_its_frozen_layers(config, mpnet, tmp_path):
 def test_a_model_folder_carries_a_taught_encoder(config, tmp_path, small_config):
     create_run(config, tmp_path / "run")
     train(tmp_path / "run")
-    _, encoder = result.load(tmp_path / "run" / ENCODER)
+    _, encoder = encoder_folder.load(tmp_path / "run" / ENCODER)
     folder = tmp_path / "model"
     folder.mkdir()
     network = replace(small_config, text_width=config.width)
@@ -284,7 +283,7 @@ def test_an_untaught_head_is_what_it_was():
 def test_the_command_line_teaches_and_evaluates(config, tmp_path, capsys):
     config.write(tmp_path / "lesson.json")
     assert main(["knowledge", "train", "--config", str(tmp_path / "lesson.json")]) == 0
-    assert (tmp_path / "lesson" / ENCODER / result.RESULT).is_file()
+    assert (tmp_path / "lesson" / ENCODER / encoder_folder.RESULT).is_file()
     assert main(["knowledge", "evaluate", "--run", str(tmp_path / "lesson")]) == 0
     printed = capsys.readouterr().out
     assert "synonym -> term, recall@1" in printed

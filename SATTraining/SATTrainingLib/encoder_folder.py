@@ -13,7 +13,7 @@ import json
 import shutil
 from pathlib import Path
 
-from SATSegmentLib.errors import ModelError
+from SATSegmentLib.errors import InputError, ModelError
 from SATSegmentLib.models.download import sha256_of
 from SATSegmentLib.models.folder import TEXT, TOKENS, new_folder
 from SATSegmentLib.models.loading import minilm_folder, read_text_encoder
@@ -47,18 +47,52 @@ def save(folder: Path, kind: str, encoder: TextEncoder) -> None:
         (new / RESULT).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
+def check(folder: Path, width: int) -> str:
+    """Refuses, without reading weights, a folder that is no text encoder for a network.
+
+    Args:
+        folder: To check.
+        width: The network's `text_width`.
+
+    Returns:
+        Kind of the text, as in `ModelFolder`.
+
+    Raises:
+        InputError: It is none, or its queries are of another width.
+        ModelError: It is of another version.
+    """
+    if not (folder / RESULT).is_file():
+        raise InputError(f"{folder} holds no text encoder; name the folder `encoder` of a run that has taught one.")
+    kind, _, own = _read(folder)
+    if own != width:
+        raise InputError(f"The queries of the text encoder in {folder} have {own} values, the network takes {width}.")
+    return kind
+
+
 def load(folder: Path) -> tuple[str, TextEncoder]:
     """Kind and encoder.
 
     Raises:
         ModelError: The folder is damaged, of another version, or the package's transformer is another one.
     """
+    kind, transformer, width = _read(folder)
+    return kind, read_text_encoder(folder, kind, transformer, width, folder.name)
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same text encoder."""
+    files = one / TEXT, other / TEXT
+    return all(file.is_file() for file in files) and sha256_of(files[0]) == sha256_of(files[1])
+
+
+def _read(folder: Path) -> tuple[str, str, int]:
+    """Kind, SHA-256 of the transformer, width."""
     path = folder / RESULT
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        kind, width, transformer, version = (values[key] for key in ("text", "width", "transformer", "format"))
+        kind, transformer, width, version = (values[key] for key in ("text", "transformer", "width", "format"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} is missing or damaged ({error}); train the text encoder again.") from error
     if version != _FORMAT:
         raise ModelError(f"{path} was written by another version of SlicerSAT; train the text encoder again.")
-    return kind, read_text_encoder(folder, kind, transformer, width, folder.name)
+    return kind, transformer, width

@@ -11,6 +11,8 @@ from .cli_cases import add_cases, add_check, add_split
 from .cli_evaluation import add_evaluate
 from .cli_export import add_export
 from .cli_knowledge import add_knowledge
+from .cli_recipe import add_recipe
+from .cli_synthesis import add_synthesise
 from .cli_training import add_prepare, add_resume, add_train
 
 _COMMANDS = (
@@ -23,6 +25,8 @@ _COMMANDS = (
     add_evaluate,
     add_export,
     add_knowledge,
+    add_synthesise,
+    add_recipe,
 )
 
 

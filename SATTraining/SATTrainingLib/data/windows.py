@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -58,6 +59,7 @@ class WindowSampler(torch.utils.data.Dataset):
         seed: Of everything random here.
         rank, world: Which of how many processes draws; `batch` is a multiple of `world`.
         augmentation: What windows go through.
+        weights: Factors of data sets' weights, 1 where not named.
 
     Raises:
         InputError: There is no case, or the batch cannot be shared by the processes.
@@ -73,6 +75,7 @@ class WindowSampler(torch.utils.data.Dataset):
         rank: int = 0,
         world: int = 1,
         augmentation: Augmentation = Augmentation(),  # noqa: B008  it cannot be changed
+        weights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         if not cases:
             raise InputError("There is no case to train on; add labelled cases, or hold back fewer.")
@@ -86,8 +89,13 @@ class WindowSampler(torch.utils.data.Dataset):
         self.augmentation = augmentation
         self._terms = [sorted(case.voxels) for case in cases]
         sizes = Counter(case.case.dataset for case in cases)
-        weights = np.array([sizes[case.case.dataset] ** -0.5 * self._repeats(case) for case in cases])
-        self._up_to = np.cumsum(weights / weights.sum())
+        shares = np.array(
+            [
+                weights.get(case.case.dataset, 1.0) * sizes[case.case.dataset] ** -0.5 * self._repeats(case)
+                for case in cases
+            ]
+        )
+        self._up_to = np.cumsum(shares / shares.sum())
 
     def __getitem__(self, step: int) -> list[Window]:
         return [self._draw(number, np.random.default_rng([self.seed, step, number])) for number in self.numbers]

@@ -36,6 +36,8 @@ class TrainingConfig:
             network takes the built-in transformer as it comes.
         datasets: What labels teach; data sets not named teach their labels as they are. In a file also the name of
             another file that says so.
+        weights: Factors of data sets' shares of the windows, 1 where not named: scans may count more than synthesised
+            volumes.
         validation: Ids of cases to validate on; never trained on.
         test: Ids of cases neither trained nor validated on.
         splits, fold: A file of `cases.splits` and the fold to hold out, instead of `validation`.
@@ -62,6 +64,7 @@ class TrainingConfig:
     network: str = "tiny"
     text_encoder: Path | None = None
     datasets: dict[str, DatasetLabels] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     splits: Path | None = None
@@ -93,6 +96,8 @@ class TrainingConfig:
         _check_share("warm_up", self.warm_up, 0 <= self.warm_up < 1, "be at least 0 and less than 1")
         if self.ema is not None:
             _check_share("ema", self.ema, 0 < self.ema < 1, "lie between 0 and 1, such as 0.999, or be null")
+        for name, weight in self.weights.items():
+            _check_share(f"weights, {name}", weight, weight > 0, "be more than 0")
         if self.window is not None and (len(self.window) != 3 or any(n < 1 for n in self.window)):
             raise InputError(f'"window" must be three whole numbers of voxels, not {list(self.window)}.')
         if self.batch % self.windows_at_once:
@@ -142,6 +147,10 @@ class TrainingConfig:
             for name in ("learning_rate", "warm_up", "ema"):
                 if name in values and (name != "ema" or values[name] is not None):
                     values[name] = number(name, values[name])
+            weights = values.get("weights") or {}
+            if not isinstance(weights, Mapping):
+                raise InputError('"weights" must map the names of data sets to factors.')
+            values["weights"] = {str(name): number(f"weights, {name}", weight) for name, weight in weights.items()}
             if values.get("window") is not None:
                 values["window"] = _whole_numbers("window", values["window"])
             if not isinstance(values.get("activation_checkpointing", False), bool):

@@ -78,8 +78,8 @@ def check(config: TrainingConfig, cases: list[Case]) -> None:
         InputError, ModelError: As `create_run`.
     """
     training, _, _ = parts(cases, config.validation, config.test)
-    if unknown := sorted(set(config.datasets) - {case.dataset for case in cases}):
-        raise InputError(f'"datasets" names {", ".join(unknown)}, which none of the cases is from.')
+    if unknown := sorted((set(config.datasets) | set(config.weights)) - {case.dataset for case in cases}):
+        raise InputError(f'"datasets" or "weights" name {", ".join(unknown)}, which none of the cases is from.')
     if not any(annotated_terms(case, config.datasets) for case in training):
         raise InputError('No label of the training cases teaches a term; say in "datasets" what they mean.')
     base = None if config.base is None else ModelFolder.read(find_model(config.base).folder)
@@ -144,7 +144,16 @@ def _train(config: TrainingConfig, folder: Path, ranks: Ranks, log: RunLog, stop
     with ranks.together():
         setup = set_up(config, pairs)
         window = config.window or setup.network.window
-        sampler = WindowSampler(prepared, window, config.batch, config.prompts, config.seed, ranks.rank, ranks.world)
+        sampler = WindowSampler(
+            prepared,
+            window,
+            config.batch,
+            config.prompts,
+            config.seed,
+            ranks.rank,
+            ranks.world,
+            weights=config.weights,
+        )
         trainer = Trainer(config, folder, setup, sampler, validation, ranks, log, stop)
     log.begin(
         trainer.step,

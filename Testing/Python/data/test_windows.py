@@ -232,6 +232,11 @@ def test_data_sets_are_drawn_by_their_size_and_large_regions_more_often():
     # 9 / sqrt(9) : 1 : 4 windows : 12 terms with 5 prompts a window
     for name, weight in (("nine", 3), ("one", 1), ("large", 4), ("many", 3)):
         assert counts[name] / len(drawn) == pytest.approx(weight / 11, abs=0.05), name
+    weights = {"one": 9.0, "large": 0.25}
+    sampler = WindowSampler(cases, SIZE, 4, prompts=5, seed=0, augmentation=NOTHING, weights=weights)
+    drawn = [window.dataset for step in range(120) for window in sampler[step]]
+    for name, weight in (("nine", 3), ("one", 9), ("large", 1), ("many", 3)):
+        assert drawn.count(name) / len(drawn) == pytest.approx(weight / 16, abs=0.06), name
 
 
 def test_only_what_lies_under_a_window_is_read(tmp_path):

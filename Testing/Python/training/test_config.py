@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
 def test_what_is_written_is_read_again(config, suffix, tmp_path):
-    config = dataclasses.replace(config, window=(16, 32, 16), test=("case0",), ema=None, learning_rate=1e-5)
+    config = dataclasses.replace(
+        config, window=(16, 32, 16), test=("case0",), ema=None, learning_rate=1e-5, weights={"balls": 2.0}
+    )
     config.write(tmp_path / f"run{suffix}")
     assert TrainingConfig.read(tmp_path / f"run{suffix}") == config
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict())), "x", tmp_path) == config
@@ -76,6 +78,9 @@ def test_what_labels_mean_may_stand_in_a_file_of_its_own(tmp_path):
         ({"train": "encoder"}, '"train" must be one of all, decoder, queries'),
         ({"text": ["head"]}, '"text" must be a text'),
         ({"precision": "half"}, '"precision" must be one of'),
+        ({"weights": ["a"]}, '"weights" must map the names of data sets to factors'),
+        ({"weights": {"a": "much"}}, "\"weights, a\" must be a number, not 'much'"),
+        ({"weights": {"a": 0}}, '"weights, a" must be more than 0'),
         ({"window": [64, 64]}, '"window" must be three'),
         ({"window": "64"}, '"window" must be whole numbers'),
         ({"window": [64, 64, 1.5]}, '"window" must be whole numbers'),

@@ -56,7 +56,7 @@ def test_a_run_holds_all_it_needs(config, tmp_path):
     [
         ({"validation": ("case9",)}, InputError, "case9"),
         ({"validation": ("case0", "case1"), "test": ("case2", "case3")}, InputError, "nothing is left to train on"),
-        ({"datasets": {"ball": DatasetLabels()}}, InputError, '"datasets" names ball, which none'),
+        ({"datasets": {"ball": DatasetLabels()}}, InputError, '"datasets" or "weights" name ball, which none'),
         ({"datasets": {"balls": DatasetLabels({"left ball": (), "right ball": ()})}}, InputError, "teaches a term"),
         ({"base": "sat-none"}, InputError, 'There is no model "sat-none"'),
         ({"base": "sat-nano"}, ModelError, "no model|not installed"),

@@ -16,6 +16,9 @@ def add_export(commands) -> None:
     export.add_argument(
         "--checkpoint", choices=("best", "last"), default="best", help="which one (default: best by validation)"
     )
+    export.add_argument(
+        "--small", action="store_true", help="the network's weights as 8-bit integers: half the size, rounded"
+    )
     export.add_argument("--output", type=Path, help="the model's folder (default: among the installed models)")
     export.add_argument("--zip", type=Path, help="write it as one file to share, too")
 
@@ -36,7 +39,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.output is None and any(model.name == options.name for model in list_models()):
         raise InputError(f"There is a model called {options.name} already; choose another name.")
     target = options.output or models_folder() / options.name
-    export_run(options.folder, options.name, options.note, target, options.checkpoint)
+    export_run(options.folder, options.name, options.note, target, options.checkpoint, options.small)
     print(f"wrote {target}")
     saved = [event for event in runs.current(runs.read_events(options.folder)[0]) if event["event"] == "checkpoint"]
     if options.checkpoint == "best" and [event["step"] for event in saved if event["best"]][-1:] == [0]:

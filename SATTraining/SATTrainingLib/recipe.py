@@ -37,6 +37,7 @@ class Recipe:
         test: Ids of cases that are never trained on.
         knowledge: Configuration of the text encoder's teaching (`KnowledgeConfig`); None takes the encoder as it comes.
         synthesis: Configuration of synthesised volumes (`SynthesisConfig`), label maps relative to the data's folder.
+        small: Whether the model's weights are exported as 8-bit integers.
         trainings: One after another, each from the one before: a name, and settings of `TrainingConfig`, whose
             `datasets` also say which data sets it is on.
     """
@@ -48,6 +49,7 @@ class Recipe:
     test: tuple[str, ...] = ()
     knowledge: dict | None = None
     synthesis: dict | None = None
+    small: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -108,12 +110,12 @@ def make(recipe: Recipe, data: Path, work: Path) -> Path:
     for number, training in enumerate(recipe.trainings):
         last = number == len(recipe.trainings) - 1
         name = recipe.name if last else training["name"]
-        model = _train(recipe, training, cases, work, model, name, recipe.note if last else "")
+        model = _train(recipe, training, cases, work, model, name, last)
     return model
 
 
 def _train(
-    recipe: Recipe, training: dict, cases: Sequence, work: Path, base: Path | None, name: str, note: str
+    recipe: Recipe, training: dict, cases: Sequence, work: Path, base: Path | None, name: str, last: bool
 ) -> Path:
     """A training and its export; the model's folder."""
     wanted = training.get("datasets")
@@ -132,7 +134,8 @@ def _train(
     _check_done(run)
     if not model.exists():
         model.parent.mkdir(exist_ok=True)
-        _run("export", "--run", run, "--name", name, "--note", note, "--output", model)
+        final = ["--note", recipe.note, *["--small"] * recipe.small] if last else []
+        _run("export", "--run", run, "--name", name, "--output", model, *final)
     return model
 
 

@@ -14,6 +14,8 @@ from .sat import SAT
 from .text_encoder import TextEncoder, WordPieceTokenizer
 
 _SHOWN = 5  # names a kind in an error
+_SCALE = ".scale"
+_LARGE = 4096  # values; smaller tensors (biases, norms) matter more than the room they take
 
 
 def load_published(model: SAT, checkpoint: str | Path | Mapping[str, Tensor]) -> None:
@@ -55,15 +57,27 @@ def load_published_text_encoder(
     return encoder
 
 
-def save_weights(module: nn.Module, path: Path, half: bool = False) -> None:
-    """Writes a module's tensors as safetensors; floating-point ones in half precision if asked."""
+def save_weights(module: nn.Module, path: Path, half: bool = False, small: bool = False) -> None:
+    """Writes a module's tensors as safetensors.
+
+    Args:
+        module: Whose.
+        path: The file.
+        half: Floating-point ones in half precision.
+        small: Large ones as 8-bit integers with a scale for each index of their first axis (`<name>.scale`), the others
+            in half precision.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    state = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous().clone()
-        for name, tensor in module.state_dict().items()
-    }
+    state = {}
+    for name, tensor in module.state_dict().items():
+        tensor = tensor.detach().cpu()
+        if small and tensor.is_floating_point() and tensor.ndim > 1 and tensor.numel() >= _LARGE:
+            tensor, state[name + _SCALE] = _as_bytes(tensor)
+        elif (half or small) and tensor.is_floating_point():
+            tensor = tensor.half()
+        state[name] = tensor.contiguous().clone()
     try:
         save_file(state, path)
     except SafetensorError as error:  # what a full disk becomes
@@ -71,7 +85,7 @@ def save_weights(module: nn.Module, path: Path, half: bool = False) -> None:
 
 
 def load_weights(module: nn.Module, path: Path, what: str) -> None:
-    """Fills a module from safetensors; half precision is widened to the module's type.
+    """Fills a module from what `save_weights` wrote, widened to the module's type.
 
     Args:
         module: A module of the file's shapes.
@@ -88,7 +102,26 @@ def load_weights(module: nn.Module, path: Path, what: str) -> None:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{what} cannot be read from {path}: {error}.") from error
-    _fill(module, state, what, str(path))
+    _fill(module, _widened(state), what, str(path))
+
+
+def _as_bytes(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """8-bit integers and the scale (rows,), float32, that gives the values back."""
+    rows = tensor.float().flatten(1)
+    scale = rows.abs().amax(1).clamp(min=1e-12) / 127
+    return (rows / scale[:, None]).round().to(torch.int8).reshape(tensor.shape), scale
+
+
+def _widened(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors with their scales applied."""
+    found = {}
+    for name, tensor in state.items():
+        scale = state.get(name + _SCALE)
+        if tensor.dtype == torch.int8 and scale is not None and scale.shape == tensor.shape[:1]:
+            found[name] = (tensor.flatten(1) * scale[:, None]).reshape(tensor.shape)
+        elif not (name.endswith(_SCALE) and name.removesuffix(_SCALE) in state):
+            found[name] = tensor
+    return found
 
 
 def _read(checkpoint: str | Path | Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -62,7 +62,7 @@ class _Text:
     head: torch.nn.Module | None
 
 
-def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str = "best") -> Path:
+def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str = "best", small: bool = False) -> Path:
     """Writes what a run has learnt as the model folder `target`.
 
     The text encoder is the base's own where it was frozen, so the base's terms keep their queries.
@@ -72,6 +72,7 @@ def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str
         name, note: Of the model, for people.
         target: A folder that does not exist yet.
         checkpoint: "best" (by validation; the last one where there was none) or "last".
+        small: Whether the network's weights are written as 8-bit integers, see `save_weights`.
 
     Returns:
         `target`.
@@ -95,7 +96,7 @@ def export_run(folder: Path, name: str, note: str, target: Path, checkpoint: str
     half = base is None or _is_half(base.folder / NETWORK)
     modalities = tuple(m for m in MODALITIES if any(term.modality == m for term in terms))
     with new_folder(target) as new:
-        save_weights(network, new / NETWORK, half)
+        save_weights(network, new / NETWORK, half, small)
         if text.head is None:
             shutil.copyfile(base.folder / TEXT, new / TEXT)
         else:

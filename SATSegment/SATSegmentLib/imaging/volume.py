@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from .modality import guess_modality, modality_of_word
+
+if TYPE_CHECKING:
+    from .dicom import DicomSource
 
 _SHEAR_TOLERANCE = 1e-2  # cosine between two axes; half a degree is what rounded headers show
 
@@ -24,6 +28,7 @@ class Volume:
         affine: 4x4, voxel indices (i, j, k, 1) to RAS millimetres, of voxel centres.
         modality: "ct", "mri", "us" or "pet"; guessed from the intensities where None was given.
         name: What to call it in messages.
+        source: The DICOM images it was made of, if it was.
 
     Raises:
         InputError: The array is not a finite scalar volume of 2 or more voxels an axis, or the affine
@@ -34,6 +39,7 @@ class Volume:
     affine: np.ndarray
     modality: str | None = None
     name: str = "volume"
+    source: DicomSource | None = None
 
     def __post_init__(self) -> None:
         array = np.asarray(self.array)
@@ -105,7 +111,9 @@ class Volume:
 
     @classmethod
     def read(cls, path: str | Path, modality: str | None = None) -> Volume:
-        """A volume from NIfTI, NRRD, MetaImage or DICOM (a folder holding one series, or one of its files).
+        """A volume from NIfTI, NRRD, MetaImage or DICOM (a study's folder, or one file of a series).
+
+        Of a study the series is chosen that `dicom_series.choose_series` says.
 
         Args:
             path: File or folder.

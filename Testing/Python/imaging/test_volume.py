@@ -14,30 +14,6 @@ SCAN = np.random.default_rng(0).integers(-900, 900, (7, 8, 9)).astype(np.int16)
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, 0, 3.0, 20], [0, 1.5, 0, -30], [0, 0, 0, 1]])
 
 
-def _write_dicom(folder, slices, series="1.2.3", tilt=0.0, modality="MR", name="slice"):
-    """A DICOM series at the given slice positions (mm); a tilted gantry shifts each slice along its rows."""
-    folder.mkdir(exist_ok=True)
-    for number, z in enumerate(slices):
-        image = sitk.GetImageFromArray(SCAN[:, :, number % 9].T[None])
-        image.SetSpacing((2.0, 2.0, 3.0))
-        image.SetOrigin((5.0, 7.0 + tilt * z, float(z)))
-        for key, value in {
-            "0008|0016": "1.2.840.10008.5.1.4.1.1.4",
-            "0008|0018": f"{series}.{number}",
-            "0008|0060": modality,
-            "0020|000d": "1.2",
-            "0020|000e": series,
-            "0020|0013": str(number + 1),
-            "0020|0032": f"5\\{7 + tilt * z}\\{z}",
-            "0020|0037": "1\\0\\0\\0\\1\\0",
-        }.items():
-            image.SetMetaData(key, value)
-        writer = sitk.ImageFileWriter()
-        writer.KeepOriginalImageUIDOn()
-        writer.SetFileName(str(folder / f"{name}{number}.dcm"))
-        writer.Execute(image)
-
-
 def test_nifti_and_nrrd_of_the_same_scan_are_the_same_volume(tmp_path):
     nibabel.save(nibabel.Nifti1Image(SCAN, AFFINE), tmp_path / "scan.nii.gz")
     image = sitk.GetImageFromArray(SCAN.transpose(2, 1, 0))
@@ -63,44 +39,6 @@ def test_nifti_scaling_is_applied(tmp_path):
     image.header.set_slope_inter(2.0, -100.0)
     nibabel.save(image, tmp_path / "scaled.nii")
     np.testing.assert_allclose(Volume.read(tmp_path / "scaled.nii").array, SCAN * 2.0 - 100)
-
-
-def test_a_dicom_series_is_read_by_folder_and_by_file_with_its_modality(tmp_path):
-    _write_dicom(tmp_path / "series", range(0, 27, 3))
-    for path in (tmp_path / "series", tmp_path / "series" / "slice4.dcm"):
-        volume = Volume.read(path)
-        assert volume.shape == (7, 8, 9)
-        assert volume.modality == "mri"  # by its tag: its intensities look like CT
-        np.testing.assert_array_equal(volume.array, SCAN)
-        np.testing.assert_allclose(volume.affine[:3, 3], (-5, -7, 0))
-    assert Volume.read(tmp_path / "series", modality="ct").modality == "ct"
-
-
-def test_rounded_slice_positions_are_no_tilt(tmp_path):
-    for step in (2 / 3, 1.171875, 0.3):
-        folder = tmp_path / f"step{step}"
-        _write_dicom(folder, [round(i * step, 3) for i in range(9)])
-        assert Volume.read(folder).shape == (7, 8, 9)
-
-
-def test_dicom_that_would_be_misplaced_is_refused(tmp_path):
-    _write_dicom(tmp_path / "gap", [0, 3, 6, 12, 15])
-    with pytest.raises(InputError, match=r"slices 6\.00 mm apart after slice 3"):
-        Volume.read(tmp_path / "gap")
-    _write_dicom(tmp_path / "tilted", range(0, 27, 3), tilt=0.2)
-    with pytest.raises(InputError, match=r"gantry tilted by 11\.3 degrees"):
-        Volume.read(tmp_path / "tilted")
-    _write_dicom(tmp_path / "cine", [0] * 5)
-    with pytest.raises(InputError, match="several slices at one position"):
-        Volume.read(tmp_path / "cine")
-    _write_dicom(tmp_path / "two", range(0, 9, 3))
-    _write_dicom(tmp_path / "two", range(0, 9, 3), series="1.2.9", name="other")
-    with pytest.raises(InputError, match="holds 2 DICOM series"):
-        Volume.read(tmp_path / "two")
-    assert Volume.read(tmp_path / "two" / "other1.dcm").shape == (7, 8, 3)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no DICOM series"):
-        Volume.read(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(

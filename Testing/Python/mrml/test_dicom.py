@@ -45,6 +45,6 @@ def test_step_by_step_to_nothing_missing(hierarchy, volume, segmentation):
     assert "is not in the study of CT chest" in missing_for_dicom(volume, segmentation)[0]
     hierarchy.SetItemParent(hierarchy.GetItemByDataNode(segmentation), study)
     assert missing_for_dicom(volume, segmentation) == []
-    assert missing_for_dicom(volume, segmentation, Database("1.2.3")) == []
-    (sentence,) = missing_for_dicom(volume, segmentation, Database())
+    assert missing_for_dicom(volume, segmentation, Database("1.2.3", "1.2.4")) == []
+    (sentence,) = missing_for_dicom(volume, segmentation, Database("1.2.3"))
     assert "no longer in the DICOM database" in sentence

@@ -1,0 +1,95 @@
+"""DICOM SEG written by a process of its own, as it takes seconds in which a window would stand still."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, SATError
+from ..imaging.volume import Volume
+from .segment import Segment
+
+_SAID = 1  # the exit code when stderr is a sentence for the user
+
+
+class DicomSegJob:
+    """Writes a DICOM SEG while the caller goes on.
+
+    Args:
+        path: The file to write.
+        volume, segments, made_by: As of `write_dicom_seg`; a series taken with a tilted gantry is refused.
+
+    Raises:
+        OSError: The process cannot be started.
+    """
+
+    def __init__(self, path: Path, volume: Volume, segments: list[Segment], made_by: dict[str, str]) -> None:
+        library = str(Path(__file__).resolve().parents[2])
+        paths = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH", ""))))
+        self.path = Path(path)
+        work = (self.path, volume.shape, volume.affine, volume.name, volume.source, segments, made_by)
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
+        with tempfile.TemporaryFile() as file:
+            pickle.dump(work, file)
+            file.seek(0)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "SATSegmentLib.output.dicom_job"],
+                stdin=file,
+                stdout=subprocess.DEVNULL,
+                stderr=self._told,
+                env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"},
+                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """Once it no longer runs: returns when the file is there.
+
+        Raises:
+            SATError: It is not; `details` is what the process told, where that is no sentence for the user.
+        """
+        code = self._process.wait()
+        self._told.seek(0)
+        with self._told:
+            text = self._told.read().decode(errors="replace").strip()
+        if code == _SAID:
+            raise SATError(text)
+        if code:
+            error = SATError(f"The DICOM SEG could not be written (code {code}); write .seg.nrrd instead.")
+            error.details = text
+            raise error
+
+
+def _work() -> None:
+    from ..imaging.dicom_geometry import stack
+    from .dicom_seg import source_slices, write_dicom_seg
+
+    path, shape, affine, name, source, segments, made_by = pickle.load(sys.stdin.buffer)
+    volume = Volume(np.broadcast_to(np.int16(0), shape), affine, "ct", name, source)
+    if stack(source_slices(volume), name).sheared:
+        raise InputError(
+            f"{name} was taken with a tilted gantry, so its slices are not where its voxels are; segment its DICOM "
+            "folder with the command satsegment, which writes DICOM SEG of it."
+        )
+    write_dicom_seg(path, volume, segments, made_by)
+
+
+if __name__ == "__main__":
+    try:
+        _work()
+    except SATError as problem:
+        sys.stderr.write(str(problem))
+        sys.exit(_SAID)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(2)

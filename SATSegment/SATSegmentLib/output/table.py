@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..imaging.mask import Mask
 from ..imaging.volume import Volume
 from .atomic import written
+from .measurements import INTENSITIES, intensities, parts, surface_area
 from .segment import Segment
 
 _BOX = ("i0", "i1", "j0", "j1", "k0", "k1")
@@ -29,22 +30,30 @@ COLUMNS = (
     "confidence",
     "type",
     "modifier",
+    *INTENSITIES,
+    "surface_mm2",
+    "components",
+    "largest_share",
+    "cleaned",
 )
 
 
-def measure(volume: Volume, segment: Segment, confidence: float | None = None) -> dict:
+def measure(volume: Volume, segment: Segment, confidence: float | None = None, cleaned: str = "") -> dict:
     """One row of a table, with the keys of `COLUMNS`.
 
     Args:
         volume: The volume that was segmented.
         segment: What was found in it.
         confidence: The model's, where it is known.
+        cleaned: What was done to the mask after the model gave it, in the words of `cleaning.clean`.
 
     Returns:
         `voxels`; `volume_ml`; `mean` and `std` (population) of the volume's intensities; `i0` to `k1`, the
         bounding box's first and last voxels; `r_min` to `s_max`, the RAS millimetres between which the
         voxels' centres lie; `touches_border`, whether the segment reaches the volume's first or last voxel
-        along an axis; `type` and `modifier`, codes such as "SCT 39607008 Lung". What does not exist is None.
+        along an axis; `type` and `modifier`, codes such as "SCT 39607008 Lung"; `median` to `max`, more of the
+        intensities; `surface_mm2`; `components`, how many connected parts there are, and `largest_share`, the
+        largest one's share of the voxels; `cleaned`. What does not exist is None.
     """
     mask = segment.mask
     row = dict.fromkeys(COLUMNS)
@@ -56,17 +65,25 @@ def measure(volume: Volume, segment: Segment, confidence: float | None = None) -
         "confidence": confidence,
         "type": _code(segment.entry.type),
         "modifier": _code(segment.entry.modifier),
+        "surface_mm2": 0.0,
+        "components": 0,
+        "cleaned": cleaned or None,
     }
     if not mask.voxels:
         return row
     values = volume.array[mask.slices][mask.block]
     box = [(where.start, where.stop - 1) for where in mask.slices]
+    components, largest_share = parts(mask)
     return row | {
         "mean": float(values.mean(dtype=np.float64)),
         "std": float(values.std(dtype=np.float64)),
         **dict(zip(_BOX, [bound for bounds in box for bound in bounds], strict=True)),
         **dict(zip(_EXTENTS, _extents(mask, volume.affine), strict=True)),
         "touches_border": any(first == 0 or last == n - 1 for (first, last), n in zip(box, mask.shape, strict=True)),
+        **intensities(values),
+        "surface_mm2": surface_area(mask, volume.spacing),
+        "components": components,
+        "largest_share": largest_share,
     }
 
 
@@ -75,8 +92,13 @@ def millilitres(volume: Volume, mask: Mask) -> float:
     return mask.voxels * float(abs(np.linalg.det(volume.affine[:3, :3]))) / 1000
 
 
-def write_table(path: Path, rows: list[dict]) -> None:
-    """Writes rows of `measure` as .csv (columns as in `COLUMNS`, empty cells for None) or .json.
+def write_table(path: Path, rows: list[dict], first: tuple[str, ...] = ()) -> None:
+    """Writes rows of `measure` as .csv (empty cells for None) or .json.
+
+    Args:
+        path: Whose name ends in .csv or .json.
+        rows: The columns of a .csv are `first`, then `COLUMNS`, then what else they have.
+        first: Keys of its own columns, such as a case's name.
 
     Raises:
         InputError: The name ends in neither.
@@ -91,7 +113,8 @@ def write_table(path: Path, rows: list[dict]) -> None:
             json.dump(rows, file, indent=2, ensure_ascii=False)
             file.write("\n")
         else:
-            writer = csv.DictWriter(file, COLUMNS)
+            columns = dict.fromkeys([*first, *COLUMNS, *(key for row in rows for key in row)])
+            writer = csv.DictWriter(file, list(columns))
             writer.writeheader()
             writer.writerows(rows)
 

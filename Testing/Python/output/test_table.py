@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from SATSegmentLib.errors import InputError
-from SATSegmentLib.imaging import Volume
+from SATSegmentLib.imaging import Mask, Volume
 from SATSegmentLib.output import COLUMNS, measure, write_table
+from SATSegmentLib.output.measurements import surface_area
 
 
 @pytest.fixture
@@ -45,6 +46,15 @@ def test_numbers_worked_out_by_hand(volume, make_segment):
         "confidence": 0.75,
         "type": "SCT 39607008 Lung",
         "modifier": "SCT 7771000 Left",
+        "median": 122,
+        "p5": pytest.approx(121.1),
+        "p95": pytest.approx(222.8),
+        "min": 121,
+        "max": 234,
+        "surface_mm2": pytest.approx(surface_area(Mask.of(array), (2, 3, 4))),
+        "components": 2,
+        "largest_share": pytest.approx(2 / 3),
+        "cleaned": None,
     }
     assert tuple(row) == COLUMNS
 
@@ -52,7 +62,15 @@ def test_numbers_worked_out_by_hand(volume, make_segment):
 def test_an_empty_segment(volume, make_segment):
     row = measure(volume, make_segment("a", np.zeros(volume.shape)))
     filled = {key: value for key, value in row.items() if value is not None}
-    assert filled == {"name": "a", "voxels": 0, "volume_ml": 0, "touches_border": False, "type": "SCT 39607008 Lung"}
+    assert filled == {
+        "name": "a",
+        "voxels": 0,
+        "volume_ml": 0,
+        "touches_border": False,
+        "type": "SCT 39607008 Lung",
+        "surface_mm2": 0,
+        "components": 0,
+    }
     assert tuple(row) == COLUMNS
 
 
@@ -79,6 +97,16 @@ def test_real_segments(chest, chest_segments):
     assert -950 < rows["right lung"]["mean"] < -600
     assert rows["right lung"]["r_max"] > rows["left lung"]["r_max"]
     assert rows["ribs"]["mean"] > 100
+    assert rows["ribs"]["components"] > 5 > rows["right lung"]["components"]
+    assert rows["right lung"]["largest_share"] > 0.99
+    assert rows["right lung"]["p5"] < rows["right lung"]["median"] < rows["right lung"]["mean"]
+    # a sphere of that volume has 1000 cm2; an adult lung's outside is not twice that
+    assert 50_000 < rows["right lung"]["surface_mm2"] < 200_000
+
+
+def test_cleaning_is_said_in_the_row(volume, make_segment):
+    row = measure(volume, make_segment("a", np.ones(volume.shape)), cleaned="holes filled (+2 voxels)")
+    assert row["cleaned"] == "holes filled (+2 voxels)"
 
 
 def test_csv(tmp_path, volume, make_segment):
@@ -95,6 +123,15 @@ def test_csv(tmp_path, volume, make_segment):
     assert float(back[0]["mean"]) == rows[0]["mean"]
     assert back[0]["touches_border"] == "True"
     assert back[1]["mean"] == back[1]["i0"] == back[1]["confidence"] == ""
+
+
+def test_columns_of_its_own(tmp_path, volume, make_segment):
+    row = {"x": 1.5, **measure(volume, make_segment("a", np.ones(volume.shape))), "id": "case 1"}
+    write_table(tmp_path / "table.csv", [{"id": "case 0", "name": "b"}, row], first=("id",))
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        back = list(csv.DictReader(file))
+    assert tuple(back[0]) == ("id", *COLUMNS, "x")
+    assert [(one["id"], one["name"], one["x"]) for one in back] == [("case 0", "b", ""), ("case 1", "a", "1.5")]
 
 
 def test_csv_without_rows_has_its_columns(tmp_path):

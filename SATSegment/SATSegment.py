@@ -27,7 +27,7 @@ class SATSegment(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Choose a volume, search for structures, and segment them with SAT (Segment Anything in radiology scans "
             "with Text prompts). The image is encoded once; further terms take a moment. Not for clinical use. "
-            'See the <a href="https://github.com/SlicerSAT/SlicerSAT#in-slicer">documentation</a>.'
+            'See the <a href="https://github.com/OWNER/SlicerSAT#in-slicer">documentation</a>.'
         )
         self.parent.acknowledgementText = _(
             "SAT is the work of Zhao et al. (npj Digital Medicine 8:566, 2025); this is an independent implementation. "

@@ -30,7 +30,7 @@ class SATTraining(ScriptedLoadableModule):
             "Add scans whose structures somebody has segmented, say which term each label is, and train SAT (Segment "
             "Anything in radiology scans with Text prompts) to find them. The training is a process of its own: it "
             "goes on when Slicer is closed. Not for clinical use. "
-            'See the <a href="https://github.com/SlicerSAT/SlicerSAT#train">documentation</a>.'
+            'See the <a href="https://github.com/OWNER/SlicerSAT#train">documentation</a>.'
         )
         self.parent.acknowledgementText = _(
             "SAT is the work of Zhao et al. (npj Digital Medicine 8:566, 2025); this is an independent implementation. "

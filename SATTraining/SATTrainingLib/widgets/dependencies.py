@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from SATSegmentLib.errors import SATError
 from SATSegmentLib.widgets import packages
 
-_HERE = Path(__file__).resolve().parents[2] / "Resources" / "requirements.txt"
+_HERE = Path(__file__).resolve().parents[2] / "Resources" / "requirements-training.txt"
 
 
 def requirements() -> list[str]:

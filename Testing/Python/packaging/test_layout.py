@@ -158,11 +158,11 @@ import {package}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_files_are_small_but_for_weights_and_anatomy():
+def test_files_are_small_but_for_weights():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         path = ROOT / name
-        if not name.startswith(("SATSegment/Resources/Models/", "SATSegment/Resources/Anatomy/")) and path.exists():
+        if not name.startswith("SATSegment/Resources/Models/") and path.exists():
             assert path.stat().st_size <= 1 << 20, name
     weights = sum(path.stat().st_size for path in (ROOT / "SATSegment/Resources/Models/sat-tiny").iterdir())
     assert weights <= 16e6

@@ -1,0 +1,204 @@
+"""A folder of synthesised cases: images, masks and their list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from hashlib import blake2b
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from SATSegmentLib.errors import InputError
+from SATSegmentLib.output import written
+
+from ..cases.masks import stem_of
+from .config import SynthesisConfig
+
+CASES = "cases.jsonl"
+_PICTURES = 2  # of a body in each modality, as completing a label map takes longer than a picture
+_FINGERPRINT = "fingerprint"  # of a case's row; it tells whether the case would be made the same again
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One volume to be made.
+
+    Attributes:
+        id: Of the case.
+        kind, path: Of the label map.
+        number: Of its bodies.
+        modality: "ct" or "mri".
+        fingerprint: What the volume is made from, and how.
+    """
+
+    id: str
+    kind: str
+    path: Path
+    number: int
+    modality: str
+    fingerprint: str
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """Image and mask, within the folder."""
+        return f"images/{self.id}.nii.gz", f"masks/{self.id}.nii.gz"
+
+    @property
+    def body(self) -> tuple[str, Path, int]:
+        """What several volumes have in common."""
+        return self.kind, self.path, self.number
+
+
+def synthesise(
+    config: SynthesisConfig, folder: Path, workers: int = 1, progress: Callable[[int, int], None] = lambda *_: None
+) -> tuple[int, int]:
+    """Makes the cases that are not there yet: `images/`, `masks/` and `cases.jsonl`, whose paths are relative.
+
+    An annotated structure that lies outside a volume stays among its labels: it is known to be absent there.
+
+    Args:
+        config: Of what.
+        folder: New, empty, or one that was made so; volumes of other settings are replaced.
+        workers: Processes.
+        progress: Called with the volumes that are there and that there will be.
+
+    Returns:
+        Cases, and how many of them were made now.
+
+    Raises:
+        InputError: The folder holds something else, or a label map cannot be read.
+        SATError: A file cannot be written.
+    """
+    there = _rows(folder)
+    orders = list(_orders(config))
+    rows = _kept(folder, orders, there)
+    missing = [order for order in orders if order.id not in rows]
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _write(folder, orders, rows)
+    progress(len(rows), len(orders))
+    for row in _made(config.seed, missing, folder, workers):
+        rows[row["id"]] = row
+        _write(folder, orders, rows)
+        progress(len(rows), len(orders))
+    return len(orders), len(missing)
+
+
+def _orders(config: SynthesisConfig) -> Iterator[_Order]:
+    code = blake2b()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):  # what makes volumes is a part of what they are
+        code.update(path.read_bytes())
+    for kind, source in config.datasets.items():
+        for path in source.files:
+            content = code.digest() + path.read_bytes()
+            for modality in ("ct", "mri"):
+                for number in range(getattr(source, modality)):
+                    name = f"{kind}-{stem_of(path)}-{modality}-{number:03d}"
+                    made_from = blake2b(content + f"{config.seed} {name}".encode(), digest_size=16).hexdigest()
+                    yield _Order(name, kind, path, number // _PICTURES, modality, made_from)
+
+
+def _rows(folder: Path) -> list[dict]:
+    """The cases that were made in a folder, none in a new one."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return []
+    try:
+        rows = [json.loads(line) for line in (folder / CASES).read_text(encoding="utf-8").splitlines()]
+        if all(_FINGERPRINT in row for row in rows):
+            return rows
+    except (OSError, ValueError, TypeError):  # no list, or none of ours
+        pass
+    raise InputError(f"{folder} holds files that were not made so; name a new folder.")
+
+
+def _kept(folder: Path, orders: list[_Order], rows: list[dict]) -> dict[str, dict]:
+    """Id to row of the cases that need not be made again."""
+    wanted = {order.fingerprint: order for order in orders}
+    kept = {}
+    for row in rows:
+        order = wanted.get(row[_FINGERPRINT])
+        if order and all((folder / file).is_file() for file in order.files):
+            kept[order.id] = row
+    return kept
+
+
+def _write(folder: Path, orders: list[_Order], rows: dict[str, dict]) -> None:
+    lines = [json.dumps(rows[order.id]) + "\n" for order in orders if order.id in rows]
+    with written(folder / CASES) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _made(seed: int, orders: list[_Order], folder: Path, workers: int) -> Iterator[dict]:
+    """Rows of the cases, as they are done; a body's together."""
+    bodies: dict[tuple, list[_Order]] = {}
+    for order in orders:
+        bodies.setdefault(order.body, []).append(order)
+    if workers == 1:
+        for same in bodies.values():
+            yield from _make(seed, same, folder)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _work_alone) as pool:
+        futures = [pool.submit(_make_all, seed, same, folder) for same in bodies.values()]
+        try:
+            for future in as_completed(futures):
+                yield from future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _work_alone() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # each process has a core
+
+
+def _make_all(seed: int, orders: list[_Order], folder: Path) -> list[dict]:
+    return list(_make(seed, orders, folder))
+
+
+def _make(seed: int, orders: list[_Order], folder: Path) -> Iterator[dict]:
+    """Writes volumes of one body, and their masks; yields their rows of the case list."""
+    from .bodies import read_body
+    from .generate import generate
+
+    kind, path, number = orders[0].body
+    body = read_body(kind, path, _random(seed, kind, stem_of(path), number))
+    labels = [{"name": name, "value": value} for value, name in sorted(body.labels.items())]
+    for order in orders:
+        image, mask, spacing = generate(body, _random(seed, order.id), order.modality)
+        narrow = np.uint8 if mask.max() < 256 else np.uint16
+        image_file, mask_file = order.files
+        _save(folder / mask_file, mask.astype(narrow), spacing)
+        _save(folder / image_file, np.rint(image).astype(np.int16), spacing)
+        yield {
+            "id": order.id,
+            "image": image_file,
+            "mask": mask_file,
+            "labels": labels,
+            "modality": order.modality,
+            "dataset": body.dataset,
+            "patient": body.name,
+            _FINGERPRINT: order.fingerprint,
+        }
+
+
+def _random(*of: object) -> np.random.Generator:
+    digest = blake2b(" ".join(map(str, of)).encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def _save(path: Path, array: np.ndarray, spacing: tuple[float, float, float]) -> None:
+    import nibabel
+
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = -(np.array(array.shape) - 1) / 2 * spacing
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
+    with written(path) as temporary:
+        nibabel.save(image, temporary)

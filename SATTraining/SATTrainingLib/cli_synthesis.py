@@ -45,5 +45,6 @@ def _synthesise(options: argparse.Namespace) -> None:
         count, made = synthesise(config, options.output, options.workers, progress)
     cases = options.output / CASES
     overview = options.output / "overview.png"
-    write_overview(overview, read_cases(cases))
+    if made or not overview.is_file():
+        write_overview(overview, read_cases(cases))
     print(f"{count} cases in {cases}, {made} of them made now; look at {overview} before you train on them")

@@ -35,7 +35,6 @@ def save(folder: Path, kind: str, encoder: TextEncoder) -> None:
     Raises:
         ModelError: The folder cannot be written.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     values = {"format": _FORMAT, "text": kind, "width": encoder.head.modality_embed.embedding_dim, "transformer": ""}
     with new_folder(folder) as new:
         if kind == "mpnet":
@@ -45,6 +44,7 @@ def save(folder: Path, kind: str, encoder: TextEncoder) -> None:
             values["transformer"] = sha256_of(minilm_folder() / "model.safetensors")
             save_weights(encoder.head, new / TEXT, half=True)
         (new / RESULT).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check(folder: Path, width: int) -> str:
@@ -77,6 +77,18 @@ def load(folder: Path) -> tuple[str, TextEncoder]:
     """
     kind, transformer, width = _read(folder)
     return kind, read_text_encoder(folder, kind, transformer, width, folder.name)
+
+
+def copy(folder: Path, target: Path) -> None:
+    """Copies the files, writable wherever they come from, over those that are in `target`.
+
+    Raises:
+        OSError: One cannot be read or written.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (RESULT, TEXT, TOKENS):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
 
 
 def same(one: Path, other: Path) -> bool:

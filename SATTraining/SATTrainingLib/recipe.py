@@ -1,6 +1,6 @@
 """A model from data, in one go: text encoder, synthesised volumes, one training after another, model folder.
 
-Each step is the command that does it, so a recipe goes on where it was stopped, and each step can be looked at in the
+Each step does what its command does, so a recipe goes on where it was stopped, and each step can be looked at in the
 folder where it worked:
 
     knowledge/     the run that teaches the text encoder
@@ -12,19 +12,31 @@ folder where it worked:
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from SATSegmentLib.errors import Cancelled, InputError, SATError
+from SATSegmentLib.models.folder import is_model_name
+from SATSegmentLib.network import SATConfig
 
 from . import runs
-from .cases import read_cases, write_cases
+from .cases import Case, read_cases, write_cases
+from .export.model import export_run
+from .knowledge import start as knowledge
+from .knowledge.config import KnowledgeConfig
+from .launch.process import environment, is_alive
 from .settings import read_settings, refuse_unknown
+from .synthesis.config import SynthesisConfig
+from .training.config import TrainingConfig
+from .training.start import create_run
 
 _FIXED = ("cases", "base", "text_encoder", "test")  # of a training: follow from the recipe
+_TAKEN = ("knowledge", "synthesis", "synthesised", "models")  # what is made beside the trainings
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Recipe:
     Attributes:
         name, note: Of the model.
         cases: The list of labelled cases, relative to the data's folder.
-        test: Ids of cases that are never trained on.
+        test: Ids of the data's cases that are never trained on.
         knowledge: Configuration of the text encoder's teaching (`KnowledgeConfig`); None takes the encoder as it comes.
         synthesis: Configuration of synthesised volumes (`SynthesisConfig`), label maps relative to the data's folder.
         small: Whether the model's weights are exported as 8-bit integers.
@@ -74,9 +86,28 @@ class Recipe:
                     raise InputError(
                         f"{', '.join(given)}: of the training {training['name']}, follows from the recipe."
                     )
-            return cls(**{**values, "trainings": tuple(trainings), "test": tuple(values.get("test") or ())})
+            _check_names(values["name"], [training["name"] for training in trainings])
+            test = values.get("test") or []
+            if not isinstance(test, list) or not all(isinstance(case, str) for case in test):
+                raise InputError(f'"test" must be a list of cases\' ids, not {test!r}.')
+            if not isinstance(values.get("small", False), bool):
+                raise InputError('"small" must be true or false.')
+            return cls(**{**values, "trainings": tuple(trainings), "test": tuple(test)})
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+
+
+def _check_names(model: str, trainings: list[str]) -> None:
+    """Refuses names that no folder can have, or two of those that are made."""
+    taken = [*_TAKEN, *(name.lower() for name in trainings)]
+    for name in (model, *trainings):
+        if not is_model_name(name):
+            raise InputError(f'"{name}" is no name: use letters, digits, ".", "_" and "-".')
+    for name in trainings:
+        if taken.count(name.lower()) > 1:
+            raise InputError(f'no training can be called "{name}", as something else is; choose another name.')
+    if model.lower() in (name.lower() for name in trainings[:-1]):
+        raise InputError(f'the model and a training before the last are both called "{model}"; rename one of them.')
 
 
 def make(recipe: Recipe, data: Path, work: Path) -> Path:
@@ -91,60 +122,77 @@ def make(recipe: Recipe, data: Path, work: Path) -> Path:
         The model's folder.
 
     Raises:
-        InputError: The data lacks something, or a step refuses what it is told.
+        InputError: The data lacks something, a step refuses what it is told, or another process works there.
         SATError: A step failed; what it said is on stderr.
         Cancelled: A step was stopped; the same call goes on.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    data, work = data.absolute(), work.absolute()
+    cases = read_cases(data / recipe.cases)
+    if unknown := sorted(set(recipe.test) - {case.id for case in cases}):
+        raise InputError(f'"test" names {", ".join(unknown)}, which {data / recipe.cases} does not list.')
+    trainings = {training["name"]: _config(recipe, training, data) for training in recipe.trainings}
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with FileLock(work / ".lock", timeout=0):
+            return _make(recipe, trainings, cases, data, work)
+    except Timeout as error:
+        raise InputError(f"Another process makes a model in {work}; wait for it, or choose another folder.") from error
+    except OSError as error:
+        raise SATError(f"{work} cannot be written ({error.strerror or error}); choose another folder.") from error
+
+
+def _config(recipe: Recipe, training: dict, data: Path) -> TrainingConfig:
+    """What a training is told, but for what is not made yet."""
+    values = {key: value for key, value in training.items() if key != "name"}
+    values |= {"cases": recipe.cases, "base": None, "test": list(recipe.test)}
+    config = TrainingConfig.from_dict(values, f"the training {training['name']}", data)
+    SATConfig.named(config.network)
+    return config
+
+
+def _make(recipe: Recipe, trainings: dict[str, TrainingConfig], cases: list[Case], data: Path, work: Path) -> Path:
+    synthesis = work / "synthesis.json"
+    if recipe.synthesis is not None:
+        _write(synthesis, _absolute(recipe.synthesis, data))
+        SynthesisConfig.read(synthesis)  # before the hours that the text encoder takes
     if recipe.knowledge is not None:
         config = _write(work / "knowledge.json", recipe.knowledge)
-        _run("knowledge", "train", "--config", config, "--run", work / "knowledge")
-        _check_done(work / "knowledge")
+        knowledge.create_run(KnowledgeConfig.read(config), work / "knowledge")
+        _finish(work / "knowledge", "knowledge", "train", "--config", config)
     if recipe.synthesis is not None:
-        synthesis = _absolute(recipe.synthesis, data)
-        _run("synthesise", "--config", _write(work / "synthesis.json", synthesis), "--output", work / "synthesised")
-    cases = read_cases(data / recipe.cases)
-    if recipe.synthesis is not None:
-        cases += read_cases(work / "synthesised" / runs.CASES)
+        _run("synthesise", "--config", synthesis, "--output", work / "synthesised")
+        cases = cases + read_cases(work / "synthesised" / runs.CASES)
     model = None
-    for number, training in enumerate(recipe.trainings):
-        last = number == len(recipe.trainings) - 1
-        name = recipe.name if last else training["name"]
-        model = _train(recipe, training, cases, work, model, name, last)
+    for name, config in trainings.items():
+        run, listed = work / name, work / f"{name}.jsonl"
+        own = [case for case in cases if not config.datasets or case.dataset in config.datasets]
+        write_cases(listed, own)
+        taught = work / "knowledge" / runs.ENCODER if model is None and recipe.knowledge is not None else None
+        test = tuple(case.id for case in own if case.id in recipe.test)
+        base = None if model is None else str(model)
+        create_run(replace(config, cases=listed, base=base, text_encoder=taught, test=test), run)
+        _finish(run, "resume")
+        last = name == recipe.trainings[-1]["name"]
+        model = work / "models" / (recipe.name if last else name)
+        if not model.exists():
+            export_run(run, model.name, recipe.note if last else "", model, small=last and recipe.small)
     return model
 
 
-def _train(
-    recipe: Recipe, training: dict, cases: Sequence, work: Path, base: Path | None, name: str, last: bool
-) -> Path:
-    """A training and its export; the model's folder."""
-    wanted = training.get("datasets")
-    own = [case for case in cases if not wanted or case.dataset in wanted]
-    run, model = work / training["name"], work / "models" / name
-    write_cases(work / f"{training['name']}.jsonl", own)
-    config = {
-        **{key: value for key, value in training.items() if key != "name"},
-        "cases": f"{training['name']}.jsonl",
-        "base": None if base is None else str(base),
-        "test": [case.id for case in own if case.id in recipe.test],
-    }
-    if base is None and recipe.knowledge is not None:
-        config["text_encoder"] = f"knowledge/{runs.ENCODER}"
-    _run("train", "--config", _write(work / f"{training['name']}.json", config), "--run", run)
-    _check_done(run)
-    if not model.exists():
-        model.parent.mkdir(exist_ok=True)
-        final = ["--note", recipe.note, *["--small"] * recipe.small] if last else []
-        _run("export", "--run", run, "--name", name, "--output", model, *final)
-    return model
-
-
-def _check_done(run: Path) -> None:
+def _finish(run: Path, *command: object) -> None:
+    """Trains what is left of a run."""
+    state = runs.read_state(run)
+    if is_alive(state):
+        raise InputError(f"Another process trains the run {run} already; wait for it, or stop it.")
+    if state.state == runs.DONE:
+        return
+    _run(*command, "--run", run)
     if runs.read_state(run).state != runs.DONE:  # its process was asked to stop
         raise Cancelled
 
 
 def _absolute(synthesis: dict, data: Path) -> dict:
+    """With the paths of label maps that lie in the data's folder."""
     sources = synthesis.get("datasets")
     if not isinstance(sources, dict):
         raise InputError('"synthesis" names no "datasets".')
@@ -167,8 +215,18 @@ def _write(path: Path, values: dict) -> Path:
 def _run(*command: object) -> None:
     """One command of `sattraining`, in a process of its own, as a run takes over signals and threads."""
     print(f"sattraining {' '.join(map(str, command))}", flush=True)
-    code = subprocess.run([sys.executable, "-m", "SATTrainingLib", *map(str, command)]).returncode
-    if code == 130:
+    process = subprocess.Popen([sys.executable, "-m", "SATTrainingLib", *map(str, command)], env=environment())
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        while True:
+            try:
+                code = process.wait()
+                break
+            except KeyboardInterrupt:  # which the terminal tells the process, too: it ends with a checkpoint
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code in (130, -signal.SIGINT, -signal.SIGTERM):
         raise Cancelled
     if code == 2:
         raise InputError(f"`sattraining {command[0]}` refused the recipe; what it said stands above.")

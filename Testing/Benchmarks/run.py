@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import slicerio
 import torch
+from batch import batch
 from panel import panel
 from segments import segments
 from terms import terms
@@ -135,7 +136,7 @@ def memory_of_100_classes() -> None:
     )
 
 
-_ALL = (second_prompt, memory_of_100_classes, terms, segments, panel, training, training_data)
+_ALL = (second_prompt, memory_of_100_classes, terms, segments, panel, batch, training, training_data)
 BENCHMARKS = {function.__name__: function for function in _ALL}
 
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 _POSITIONS = "position globalPosition scenePosition point points pointCount pointingDevice"
 _TEXT = {
-    "QAbstractItemView": (
-        "itemDelegateForIndex keyboardSearchFlags setKeyboardSearchFlags setUpdateThreshold updateThreshold"
-    ),
+    "QAbstractItemView": "keyboardSearchFlags setKeyboardSearchFlags setUpdateThreshold updateThreshold",
     "QAbstractSpinBox": "returnPressed",
     "QCheckBox": "checkStateChanged",
     "QComboBox": "labelDrawingMode setLabelDrawingMode",

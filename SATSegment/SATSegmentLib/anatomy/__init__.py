@@ -1,6 +1,6 @@
 """What can be asked for: the knowledge tree of human anatomy, its search, codes and colours."""
 
-from .codes import Code, CodedEntry, coded_entry, terminology_string
+from .codes import Code, CodedEntry, coded_entry, coded_terms, terminology_string
 from .search import Hit, TermIndex, term_index
 from .tree import KnowledgeTree, Term, knowledge_tree
 from .vocabulary import Vocabulary, sat_classes
@@ -14,6 +14,7 @@ __all__ = [
     "TermIndex",
     "Vocabulary",
     "coded_entry",
+    "coded_terms",
     "knowledge_tree",
     "sat_classes",
     "term_index",

@@ -64,6 +64,7 @@ _CATEGORIES = {
     )
 }
 _SIDES = {"left": Code("SCT", "7771000", "Left"), "right": Code("SCT", "24028007", "Right")}
+_SIDE_OF_CODE = {f"{code.scheme}^{code.value}": side for side, code in _SIDES.items()}
 _SIDE_OF_VALUE = {"": None} | {side.value: side for side in _SIDES.values()}
 
 # As in the table: the left lighter than the right, both lighter than the structure without side.
@@ -73,6 +74,12 @@ _GOLDEN = 0.618034  # spreads any number of siblings
 _HUES_OF_KIN = 0.24  # how much of the circle the parts and kinds of one structure share
 
 _SIDE_WORD = re.compile(r"\b(left|right)\b")
+# as people write codes: "UBERON:0002107", "SCT 64033007", "left 64033007"
+_WRITTEN = re.compile(
+    r"(?P<before>(?:left|right)\s+)?"
+    r"(?:(?:(?:sct|snomed)(?:[\s-]?ct)?[\s:^]*)?(?P<sct>\d{6,18})|uberon[\s:^_]+(?:uberon:)?(?P<uberon>\d{7}))"
+    r"(?P<after>\s+(?:left|right))?"
+)
 _LONGEST_MEANING = 64  # characters of DICOM's LO
 
 _TYPE_CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -95,6 +102,41 @@ def coded_entry(term: str | Term) -> CodedEntry:
             return _unknown(name)
         term = known
     return _of_term(knowledge_tree(), term)
+
+
+def coded_terms(code: str) -> list[Term]:
+    """The terms of the tree that a code stands for, the most asked-for first.
+
+    Args:
+        code: `scheme^value` of the type; after "~" the side's, the region's and its side's, each of which may be empty:
+            "SCT^64033007~SCT^7771000" is a left kidney, "UBERON^UBERON:0002107" the liver.
+    """
+    parts = (*code.split("~"), "", "", "")[:4]
+    scheme, _, value = parts[0].partition("^")
+    if scheme == "UBERON":
+        tree = knowledge_tree()
+        side = _SIDE_OF_CODE.get(parts[1], "")
+        if value not in tree:
+            return []
+        term = tree.side_of(value, side) if side and not tree[value].side else tree[value]
+        return [term] if term and side in ("", term.side) else []
+    return _terms_of_codes().get(parts, [])
+
+
+def terms_of_written(text: str) -> list[Term] | None:
+    """The terms that a code stands for as a person writes it, the most asked-for first; None where it is no code.
+
+    Args:
+        text: Such as "UBERON:0002107" or "SCT 64033007 left", in any case.
+    """
+    code = _WRITTEN.fullmatch(text.strip().lower())
+    if code is None:
+        return None
+    sides = {side.strip() for side in (code["before"], code["after"]) if side}
+    if len(sides) > 1:
+        return []
+    written = f"SCT^{code['sct']}" if code["sct"] else f"UBERON^UBERON:{code['uberon']}"
+    return coded_terms("~".join([written, *(f"SCT^{_SIDES[side].value}" for side in sides)]))
 
 
 def terminology_string(entry: CodedEntry) -> str:
@@ -184,6 +226,18 @@ def _given_color(term: Term) -> Color | None:
 def _side_color(color: Color, side: str) -> Color:
     hue, _, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in color))
     return _rgb(hue, _LIGHTNESS[side], saturation)
+
+
+@cache
+def _terms_of_codes() -> dict[tuple[str, ...], list[Term]]:
+    found: dict[tuple[str, ...], list[Term]] = {}
+    for term in sorted(knowledge_tree(), key=lambda term: -term.weight):
+        entry = _of_term(knowledge_tree(), term)
+        if entry.type in (_TISSUE, _ANATOMY):  # which says nothing of what it is
+            continue
+        codes = (entry.type, entry.modifier, entry.region, entry.region_modifier)
+        found.setdefault(tuple(f"{code.scheme}^{code.value}" if code else "" for code in codes), []).append(term)
+    return found
 
 
 @cache

@@ -102,8 +102,8 @@ class TermIndex:
             limit: At most so many.
 
         Returns:
-            Terms once each; last the query itself as free text, unless a name has just its words (beyond `limit` if
-            that is 1).
+            Terms once each; last the query itself as free text, unless a name has just its words or it is a term's code
+            (beyond `limit` if that is 1).
 
         Raises:
             InputError: `limit` is less than 1.
@@ -112,6 +112,8 @@ class TermIndex:
             raise InputError("A search gives at least one result.")
         if not query.strip():
             return [Hit(GROUP, group.name, group=group) for group in REGIONS][:limit]
+        if coded := self._coded(query, vocabulary):
+            return coded[:limit]
         free = Hit(FREE_TEXT, " ".join(query.lower().split()))
         words, side = split(query)
         asked = Words(words[:_MOST_WORDS], side)
@@ -152,6 +154,24 @@ class TermIndex:
             entry = self._entries[place]
             if entry.words == words:
                 yield entry.term, entry.side
+
+    def _coded(self, query: str, vocabulary: Vocabulary | None) -> list[Hit]:
+        """The terms whose code the query is."""
+        from .codes import terms_of_written  # which needs this search
+
+        return [
+            Hit(
+                TERM,
+                term.name,
+                term,
+                None,
+                query.strip(),
+                vocabulary.modalities(term) if vocabulary else (),
+                tuple(self.tree.path(term.id)),
+                _EXACT,
+            )
+            for term in terms_of_written(query) or ()
+        ]
 
     def _scored(self, asked, vocabulary, modality) -> Iterator[tuple[float, _Entry, Term]]:
         for points, entry in self._matching(asked.words):

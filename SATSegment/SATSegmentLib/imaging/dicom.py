@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ..errors import InputError
 from .dicom_series import Series, choose_series
 from .modality import modality_of_dicom
 from .volume import Volume
+
+_KIND = ("RescaleSlope", "RescaleIntercept", "BitsStored", "PixelRepresentation")  # what an image's values are kept as
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +74,13 @@ def _notes(series: Series) -> list[str]:
 def _pixels(series: Series) -> np.ndarray:
     """Values of the source's slices after rescaling, axes (slice, row, column), in the source's order."""
     try:
-        if len(series.files) == 1:
-            return _frames(series.files[0])
+        if any(_is_misread(header) for header in series.headers):
+            return _frames(series.files)
         import SimpleITK as sitk
 
         sitk.ProcessObject.SetGlobalWarningDisplay(False)  # of spacing, which is checked by its own code
-        scales = {(header.get("RescaleSlope"), header.get("RescaleIntercept")) for header in series.headers}
-        kind = sitk.sitkFloat32 if len(scales) > 1 else sitk.sitkUnknown  # else the first slice's kind is all's
+        kinds = {tuple(header.get(name) for name in _KIND) for header in series.headers}
+        kind = sitk.sitkFloat32 if len(kinds) > 1 else sitk.sitkUnknown  # else the first slice's kind is all's
         return sitk.GetArrayFromImage(sitk.ReadImage([str(file) for file in series.files], kind))
     except Exception as error:  # of decoders, many kinds
         reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -86,11 +89,18 @@ def _pixels(series: Series) -> np.ndarray:
         ) from error
 
 
-def _frames(file: Path) -> np.ndarray:
+def _is_misread(header) -> bool:
+    """Whether ITK gives other values: it exchanges dark and bright, and scales frames as the first one's are."""
+    return header.get("PhotometricInterpretation") == "MONOCHROME1" or "PerFrameFunctionalGroupsSequence" in header
+
+
+def _frames(files: Sequence[Path]) -> np.ndarray:
+    """As `_pixels`, by highdicom."""
     import highdicom
 
-    frames = highdicom.imread(file, lazy_frame_retrieval=True).get_frames(
-        dtype=np.float32, apply_real_world_transform=False
+    as_stored = {"dtype": np.float32, "apply_real_world_transform": False, "apply_presentation_lut": False}
+    frames = np.concatenate(
+        [highdicom.imread(file, lazy_frame_retrieval=True).get_frames(**as_stored) for file in files]
     )
     whole = np.all(frames == np.round(frames)) and np.abs(frames).max() < np.iinfo(np.int16).max
     return frames.astype(np.int16) if whole else frames

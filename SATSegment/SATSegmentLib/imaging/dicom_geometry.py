@@ -13,6 +13,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_PLACE = 1e-3  # mm
 _SAME_DIRECTION = 1e-3  # sine
 _UNEVEN = 0.1  # of the usual distance between slices
+_ASTRAY = 0.2  # of it, how far a slice may lie from its place on the grid
 _STEEPEST = 45  # degrees; gantries tilt by 30
 _ONE_PIXEL = 0.5 + 1e-3  # of a pixel, how far from a slice's own place its pixels may be put
 
@@ -37,6 +38,15 @@ class Slice:
     @property
     def normal(self) -> np.ndarray:
         return np.cross(self.right, self.down)
+
+    def is_like(self, other: Slice) -> bool:
+        """Whether both have the same direction, spacing and size, but for rounding."""
+        return (
+            self.size == other.size
+            and np.allclose(self.spacing, other.spacing, rtol=1e-3)
+            and np.abs(self.right - other.right).max() < _SAME_DIRECTION
+            and np.abs(self.down - other.down).max() < _SAME_DIRECTION
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +124,7 @@ def stack(slices: Sequence[Slice], name: str) -> Stack:
     first = slices[0]
     if len(slices) < 2:
         raise InputError(f"{name} is a single slice; give a series of several.")
-    if not all(_alike(first, other) for other in slices):
+    if not all(first.is_like(other) for other in slices):
         raise InputError(f"{name} has slices of different directions, sizes or pixels; give a series of parallel ones.")
     origins = np.array([one.origin for one in slices])
     heights = origins @ first.normal
@@ -135,6 +145,11 @@ def stack(slices: Sequence[Slice], name: str) -> Stack:
             f"{name} has slices {distances[where]:.2f} mm apart after slice {where + 1} where {usual:.2f} mm is usual: "
             "slices are missing, doubled or uneven. Export the complete series, or resample it."
         )
+    even = heights[order[0]] + places * np.ptp(heights) / places[-1]
+    if (astray := np.abs(heights[order] - even).max()) > _ASTRAY * usual:
+        raise InputError(
+            f"{name} has slices that lie up to {astray:.2f} mm beside even distances of {usual:.2f} mm; resample it."
+        )
     return _grid(first, origins[order], order, places, name)
 
 
@@ -143,7 +158,7 @@ def _grid(first: Slice, origins: np.ndarray, order: np.ndarray, places: np.ndarr
     steps = origins - origins[0]
     rise = steps[-1] @ first.normal
     along = np.stack([steps @ first.right, steps @ first.down], axis=1)
-    tilt = float(np.degrees(np.arctan2(np.linalg.norm(along[-1]), rise)))
+    tilt = float(np.degrees(np.arctan2(np.linalg.norm(along, axis=1).max(), rise)))
     if tilt > _STEEPEST:
         raise InputError(f"{name} has slices that are shifted by more than their distance; they make no volume.")
     shifts = np.round(along / first.spacing).astype(int)
@@ -159,15 +174,6 @@ def _grid(first: Slice, origins: np.ndarray, order: np.ndarray, places: np.ndarr
     affine[:3, 3] = origins[0] + affine[:3, :2] @ corner
     size = np.add(first.size, np.ptp(shifts, axis=0)).tolist()
     return Stack(source, (*size, depth), _LPS_TO_RAS @ affine, moved, tilt)
-
-
-def _alike(one: Slice, other: Slice) -> bool:
-    return (
-        one.size == other.size
-        and np.allclose(one.spacing, other.spacing, rtol=1e-3)
-        and np.abs(one.right - other.right).max() < _SAME_DIRECTION
-        and np.abs(one.down - other.down).max() < _SAME_DIRECTION
-    )
 
 
 def places_on_grid(
@@ -202,7 +208,7 @@ def places_on_grid(
         if not -0.5 <= place[2] <= shape[2] - 0.5:
             found.append(None)
             continue
-        if abs(place[2] - nearest[2]) > 2 * _UNEVEN:
+        if abs(place[2] - nearest[2]) > _ASTRAY:
             raise InputError(
                 "The volume's slices lie between those of its DICOM files, so a DICOM SEG cannot refer to them; "
                 "segment the volume as it was loaded from DICOM."

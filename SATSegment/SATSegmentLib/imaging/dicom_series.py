@@ -8,20 +8,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .dicom_geometry import Slice, Stack, slices_of, stack
 from .modality import modality_of_dicom
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 _MODALITIES = ("CT", "MR", "PT")
 _TAGS = [
     *("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality", "ImageType"),
     *("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "RescaleSlope", "RescaleIntercept"),
+    *("BitsStored", "PixelRepresentation", "PhotometricInterpretation"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
+_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")  # looked into where needed only
+_NUMBERS = ("SeriesNumber", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")
 _SUFFIXES = (".dcm", ".ima")  # of files that may lack the mark by which DICOM files are known
-_SCOUT = re.compile(r"\b(scout|locali[sz]er|topogram|surview|survey|scanogram|3[- ]?plane( loc)?)\b", re.IGNORECASE)
+_SCOUT = re.compile(r"scout|pilot|locali[sz]er|topogram|surview|survey|scanogram|3[- ]?plane", re.IGNORECASE)
 _PROJECTIONS = {"PROJECTION IMAGE", "MIP", "MINIP", "MNIP", "MAX_IP", "MIN_IP", "MPR", "REFORMATTED", "CSA MPR"}
 _AXIAL = 0.7  # cosine between the slices' normal and the body's axis
 _NAMED = 6  # series left out that the reason names
@@ -38,7 +44,7 @@ class Series:
     """
 
     files: tuple[Path, ...]
-    headers: tuple
+    headers: tuple[Dataset, ...]
     slices: tuple[Slice, ...]
 
     @property
@@ -71,7 +77,8 @@ class Series:
     @cached_property
     def problem(self) -> InputError | None:
         """Why it cannot be segmented, if so."""
-        if self.modality not in _MODALITIES or not self.slices or self.headers[0].get("SamplesPerPixel", 1) != 1:
+        in_color = self.headers[0].get("SamplesPerPixel") not in (1, None)
+        if self.modality not in _MODALITIES or not self.slices or in_color:
             return InputError(f"The DICOM series {self.title} holds no CT, MR or PET slices with their place.")
         try:
             _ = self.stack
@@ -175,39 +182,70 @@ def _reason(path: Path, best: Series, others: tuple[tuple[Series, str], ...]) ->
 
 
 def _series(paths: Iterable[Path]) -> list[Series]:
-    groups = defaultdict(list)
+    """The series of all files that are DICOM images; a copy of an image is left out."""
+    found: dict[str, list[list[_Image]]] = defaultdict(list)
+    seen = set()
     for path in sorted(paths):
-        header = _header(path) if path.is_file() else None
+        header = _header(path)
         if header is None:
             continue
-        slices = slices_of(header)
-        key = [str(header.get("SeriesInstanceUID", ""))]
-        if slices:
-            place = slices[0]
-            key += [place.size, *(round(float(x), 2) for x in (*place.right, *place.down, *place.spacing))]
-        if header.get("NumberOfFrames", 1) > 1:
-            key.append(str(path))
-        groups[tuple(key)].append((path, header, slices))
+        image = _Image(path, header, slices_of(header) if header.get("Modality") in _MODALITIES else [])
+        identity = (header.SOPInstanceUID, *(tuple(place.origin) for place in image.slices))
+        if identity in seen:
+            continue
+        seen.add(identity)
+        groups = found[str(header.SeriesInstanceUID)]
+        group = next((group for group in groups if image.is_of_the_grid_of(group[0])), None)
+        if group is None:
+            groups.append([image])
+        else:
+            group.append(image)
     return [
         Series(
-            tuple(path for path, _, _ in group),
-            tuple(header for _, header, _ in group),
-            tuple(place for _, _, slices in group for place in slices),
+            tuple(image.path for image in group),
+            tuple(image.header for image in group),
+            tuple(place for image in group for place in image.slices),
         )
-        for group in groups.values()
+        for groups in found.values()
+        for group in groups
     ]
 
 
-def _header(path: Path):
-    """What is needed of a DICOM file's header, or None for another file."""
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """One file; its slices are many where it is multi-frame, none where they have no place."""
+
+    path: Path
+    header: Dataset
+    slices: list[Slice]
+
+    def is_of_the_grid_of(self, other: _Image) -> bool:
+        if any((one.header.get("NumberOfFrames") or 1) > 1 for one in (self, other)):
+            return False
+        if not self.slices or not other.slices:
+            return not self.slices and not other.slices
+        return self.slices[0].is_like(other.slices[0])
+
+
+def _header(path: Path) -> Dataset | None:
+    """What is needed of a DICOM image's header, or None for another file; values that make no sense are left out."""
     import pydicom
 
     try:
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             marked = file.read(132)[128:] == b"DICM"
         if not marked and path.suffix.lower() not in _SUFFIXES:
             return None
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=not marked)
-        return header if "SOPInstanceUID" in header and "SeriesInstanceUID" in header else None
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_TAGS, *_FRAMES], force=not marked)
     except Exception:  # pydicom raises many kinds on files that are damaged or no DICOM
         return None
+    for name in _TAGS:
+        try:
+            value = header.get(name)
+            if name in _NUMBERS and value is not None:
+                int(value)
+        except Exception:  # as many kinds on numbers that are none
+            delattr(header, name)
+    return header if header.get("SOPInstanceUID") and header.get("SeriesInstanceUID") else None

@@ -66,6 +66,10 @@ def save_weights(module: nn.Module, path: Path, half: bool = False, small: bool 
         half: Floating-point ones in half precision.
         small: Large ones as 8-bit integers with a scale for each index of their first axis (`<name>.scale`), the others
             in half precision.
+
+    Raises:
+        ModelError: A value is not finite, or too large for half precision.
+        OSError: The file cannot be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -78,6 +82,8 @@ def save_weights(module: nn.Module, path: Path, half: bool = False, small: bool 
         elif (half or small) and tensor.is_floating_point():
             tensor = tensor.half()
         state[name] = tensor.contiguous().clone()
+    if broken := [name.removesuffix(_SCALE) for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise ModelError(f"The weights {', '.join(broken[:_SHOWN])} hold values that are infinite or no numbers.")
     try:
         save_file(state, path)
     except SafetensorError as error:  # what a full disk becomes
@@ -114,13 +120,12 @@ def _as_bytes(tensor: Tensor) -> tuple[Tensor, Tensor]:
 
 def _widened(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors with their scales applied."""
-    found = {}
+    found = dict(state)
     for name, tensor in state.items():
         scale = state.get(name + _SCALE)
         if tensor.dtype == torch.int8 and scale is not None and scale.shape == tensor.shape[:1]:
             found[name] = (tensor.flatten(1) * scale[:, None]).reshape(tensor.shape)
-        elif not (name.endswith(_SCALE) and name.removesuffix(_SCALE) in state):
-            found[name] = tensor
+            del found[name + _SCALE]
     return found
 
 

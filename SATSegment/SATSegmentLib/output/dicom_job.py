@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,6 @@ import numpy as np
 from ..errors import InputError, SATError
 from ..imaging.volume import Volume
 from .segment import Segment
-
-_SAID = 1  # the exit code when stderr is a sentence for the user
 
 
 class DicomSegJob:
@@ -35,15 +33,15 @@ class DicomSegJob:
         paths = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH", ""))))
         self.path = Path(path)
         work = (self.path, volume.shape, volume.affine, volume.name, volume.source, segments, made_by)
-        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
         with tempfile.TemporaryFile() as file:
             pickle.dump(work, file)
             file.seek(0)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "SATSegmentLib.output.dicom_job"],
                 stdin=file,
-                stdout=subprocess.DEVNULL,
-                stderr=self._told,
+                stdout=subprocess.PIPE,  # a sentence for the user at most, which no pipe is too short for
+                stderr=self._log,
                 env={**os.environ, "PYTHONPATH": paths, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"},
                 creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
             )
@@ -56,17 +54,16 @@ class DicomSegJob:
         """Once it no longer runs: returns when the file is there.
 
         Raises:
-            SATError: It is not; `details` is what the process told, where that is no sentence for the user.
+            SATError: It is not; `details` are what libraries told meanwhile.
         """
-        code = self._process.wait()
-        self._told.seek(0)
-        with self._told:
-            text = self._told.read().decode(errors="replace").strip()
-        if code == _SAID:
-            raise SATError(text)
-        if code:
-            error = SATError(f"The DICOM SEG could not be written (code {code}); write .seg.nrrd instead.")
-            error.details = text
+        sentence, _ = self._process.communicate()
+        with self._log:
+            self._log.seek(0)
+            log = self._log.read()
+        if code := self._process.returncode:
+            said = sentence.decode() or f"The DICOM SEG could not be written (code {code}); write .seg.nrrd instead."
+            error = SATError(said)
+            error.details = log.decode(errors="replace").strip()
             raise error
 
 
@@ -86,10 +83,8 @@ def _work() -> None:
 
 if __name__ == "__main__":
     try:
-        _work()
+        with redirect_stdout(sys.stderr):  # libraries print
+            _work()
     except SATError as problem:
-        sys.stderr.write(str(problem))
-        sys.exit(_SAID)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(2)
+        sys.stdout.write(str(problem))
+        sys.exit(1)

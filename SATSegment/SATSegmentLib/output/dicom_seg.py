@@ -55,6 +55,8 @@ def write_dicom_seg(path: Path, volume: Volume, segments: list[Segment], made_by
         SATError: No segment has voxels, or the file cannot be written.
     """
     check_dicom_seg(volume)
+    if any(path.exists() and path.samefile(file) for file in volume.source.files if file.exists()):
+        raise InputError(f"{path} is one of the images of {volume.name}; give another name.")
     images = _images(volume)
     slices = [one for image in images for one in slices_of(image)]
     places = places_on_grid(slices, volume.affine, volume.shape)
@@ -65,16 +67,15 @@ def write_dicom_seg(path: Path, volume: Volume, segments: list[Segment], made_by
     found = [number for number, mask in enumerate(masks) if mask.voxels]
     if not found:
         raise SATError(f"{path} was not written: nothing was found, and a DICOM SEG cannot be empty.")
-    try:
-        segmentation = _segmentation(
-            images, [masks[number] for number in found], [segments[number] for number in found], made_by or {}
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # highdicom's, of headers that break the rules
-        raise SATError(
-            f"{path} was not written, as the DICOM files of {volume.name} break a rule of DICOM ({error}); "
-            "write .seg.nrrd."
-        ) from error
     with written(path) as temporary:
+        pixels = _pixels([masks[number] for number in found], path.parent)
+        try:
+            segmentation = _segmentation(images, pixels, [segments[number] for number in found], made_by or {})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # highdicom's, of headers that break rules
+            raise SATError(
+                f"{path} was not written, as the DICOM files of {volume.name} break a rule of DICOM ({error}); "
+                "write .seg.nrrd."
+            ) from error
         segmentation.save_as(temporary)
 
 
@@ -103,15 +104,25 @@ def _images(volume: Volume) -> list:
                 f"The DICOM files of {volume.name} have no {name}, without which a DICOM SEG cannot refer to them; "
                 "write .seg.nrrd."
             )
+    if len({image.SOPInstanceUID for image in images}) < len(images):
+        raise InputError(
+            f"Several DICOM files of {volume.name} have one SOPInstanceUID, so a DICOM SEG cannot refer to them; "
+            "write .seg.nrrd."
+        )
     for image in images:
         _complete(image, float(np.linalg.norm(volume.affine[:3, 2])))
     return images
 
 
 def _complete(image, distance: float) -> None:
-    """Adds what a segmentation copies and DICOM lets be empty, where it was taken out to make data anonymous."""
+    """Leaves empty what a segmentation copies and DICOM lets be empty, where it was taken out or spoilt."""
+    from pydicom.valuerep import DA, TM
+
     for name in _MAY_BE_EMPTY:
-        if name not in image:
+        kind = DA if name.endswith("Date") else TM if name.endswith("Time") else str
+        try:
+            kind(image[name].value)
+        except (KeyError, ValueError):
             setattr(image, name, "")
     if "PerFrameFunctionalGroupsSequence" not in image and not image.get("SliceThickness"):
         image.SliceThickness = round(distance, 6)
@@ -132,8 +143,8 @@ def _on_slices(mask: Mask, places: list[tuple[int, int, int] | None], size: tupl
     return Mask.of(array)
 
 
-def _segmentation(images: list, masks: list[Mask], segments: list[Segment], made_by: dict[str, str]):
-    """The dataset of segments that each have voxels."""
+def _segmentation(images: list, pixels: np.ndarray, segments: list[Segment], made_by: dict[str, str]):
+    """The dataset of segments that each have voxels, `pixels` as of `_pixels`."""
     import highdicom
     from pydicom.sr.codedict import codes
 
@@ -147,7 +158,7 @@ def _segmentation(images: list, masks: list[Mask], segments: list[Segment], made
     )
     return highdicom.seg.Segmentation(
         source_images=images,
-        pixel_array=_pixels(masks),
+        pixel_array=pixels,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_described(number, segment, algorithm) for number, segment in enumerate(segments, 1)],
         series_instance_uid=highdicom.UID(),
@@ -165,15 +176,16 @@ def _segmentation(images: list, masks: list[Mask], segments: list[Segment], made
     )
 
 
-def _pixels(masks: list[Mask]) -> np.ndarray:
+def _pixels(masks: list[Mask], folder: Path) -> np.ndarray:
     """Labels 1, 2, ..., axes (slice, row, column), or with a last axis for segments that overlap."""
     if not any(one.overlaps(other) for one, other in combinations(masks, 2)):
         labels = np.zeros(masks[0].shape, np.uint8 if len(masks) <= 255 else np.uint16)
         for number, mask in enumerate(masks, 1):
             labels[mask.slices][mask.block] = number
         return labels
-    # A hundred segments of a whole body are more than memory holds; a file's pages that stay zero take nothing
-    with tempfile.TemporaryFile() as file:
+    # A hundred segments of a whole body are more than memory holds; a file's pages that stay zero take nothing. The
+    # system's folder of temporary files may be memory itself
+    with tempfile.TemporaryFile(dir=folder) as file:
         pixels = np.memmap(file, bool, "w+", shape=(len(masks), *masks[0].shape))
     for number, mask in enumerate(masks):
         pixels[(number, *mask.slices)] = mask.block
@@ -205,9 +217,10 @@ def _described(number: int, segment: Segment, algorithm):
 def _coded(code: Code):
     import highdicom
 
-    return highdicom.sr.CodedConcept(code.value, code.scheme, _line(code.meaning))
+    return highdicom.sr.CodedConcept(code.value, code.scheme, _line(code.meaning) or code.value)
 
 
 def _line(text: str) -> str:
     """`text` as DICOM's LO takes it."""
-    return " ".join(text.replace("\\", "/").split())[:_LONGEST].rstrip()
+    plain = "".join(letter if letter.isprintable() else " " for letter in text.replace("\\", "/"))
+    return " ".join(plain.split())[:_LONGEST].rstrip()

@@ -32,7 +32,8 @@ def surface_area(mask: Mask, spacing: tuple[float, float, float]) -> float:
 
     By Crofton's formula (Lehmann and Legland, Insight Journal 2012): the surface is crossed by lines along the 13
     directions to neighbours, each weighted by the share of all directions that are next to it, which depends on
-    the spacing. Unlike triangles around voxels, this is not too large for their steps.
+    the spacing. Unlike triangles around voxels, this is not too large for their steps; of what is flat along the
+    voxels' axes it is too small, by 8 % for cubic voxels and 16 % for slices of 5 mm with pixels of 0.7 mm.
 
     Args:
         mask: On a right-angled grid.

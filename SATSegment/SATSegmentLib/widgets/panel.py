@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..anatomy import Term, Vocabulary, knowledge_tree, sat_classes
+from ..anatomy.prompts import clean_terms
 from ..errors import InputError, SATError
 from ..imaging import Mask
 from ..mrml.regions import new_roi
@@ -21,6 +22,7 @@ from .chosen import Chosen, ChosenTerms
 from .conflicts import without_conflicts
 from .exports import ExportMenu
 from .image_form import ImageForm
+from .many_volumes import ManyVolumes
 from .picker import TermPicker
 from .results import ResultsTable
 from .search_index import entry_of, search_index, warm_up
@@ -61,10 +63,12 @@ class Panel:
         self.status = Status(ui)
         self.exports = ExportMenu(ui.exportButton, self._exported_nodes, lambda: self.session.rows)
         self.setup = SetupPanel(self.session, self._models_changed, self._command_changed)
+        self.many = ManyVolumes(self._asked_of_many, self._settings_of_many)
         for place, part in (
             (ui.pickerPlace, self.picker),
             (ui.chosenPlace, self.chosen),
             (ui.resultsPlace, self.results),
+            (ui.manyPlace, self.many),
             (ui.setupPlace, self.setup),
         ):
             layout = qt.QVBoxLayout(place)
@@ -113,9 +117,11 @@ class Panel:
             if self._is_ready():
                 self.run(clicked)
         self._encode_in_turn()
+        self.many.poll()
 
     def scene_closing(self) -> None:
         """The scene's nodes are about to go."""
+        self.many.close()
         self._clicked, self._made, self._to_encode = [], None, False
         self._drop_outline()
         self.session.forget()
@@ -136,6 +142,7 @@ class Panel:
         for timer in (self._timer, self._warming, self._starting):
             timer.stop()
         self._drop_outline()
+        self.many.close()
         self.setup.close()
         self.session.close()
 
@@ -172,6 +179,7 @@ class Panel:
             button.enabled = ready
             button.toolTip = "" if ready else why
         ui.show3d.checked = self._has_segments() and shows_3d(self.node.outputSegmentation)
+        self.many.update()
 
     def settings(self) -> ImageSettings:
         """What the panel says of the image.
@@ -300,6 +308,25 @@ class Panel:
         if not self.chosen.terms:
             return self.form.reason_not_to_use(self.node.model) or _("Choose at least one term first.")
         return self.form.reason_not_to_use(self.node.model)
+
+    def _settings_of_many(self) -> tuple[str, str]:
+        """Model and device for many volumes.
+
+        Raises:
+            InputError: No term is chosen, or the model cannot be used.
+        """
+        missing = self.setup.missing
+        if missing:
+            raise InputError(_("Install what is missing first, under Setup: {names}.").format(names=", ".join(missing)))
+        if self.node is None or not self.chosen.terms:
+            raise InputError(_("Choose at least one term first."))
+        if reason := self.form.reason_not_to_use(self.node.model):
+            raise InputError(reason)
+        return self.node.model, self.node.device or "auto"
+
+    def _asked_of_many(self) -> dict[str, Asked]:
+        """The chosen terms by their names as the command line takes them."""
+        return {clean_terms([term.name])[0]: self.asked(term) for term in self.chosen.terms}
 
     def _is_ready(self) -> bool:
         try:

@@ -70,9 +70,14 @@ def row_of(volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: 
 
 def noted(row: Row) -> str:
     """What a segment keeps of its line: what its voxels alone do not tell."""
-    values = {key: value for key, value in row.measured.items() if value is not None and key != "name"}
+    return noted_values(row.measured | {_SECONDS: round(row.seconds, 2)})
+
+
+def noted_values(measured: dict) -> str:
+    """The same from the values of a line alone."""
+    values = {key: value for key, value in measured.items() if value is not None and key != "name"}
     numbers = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
-    return json.dumps({**numbers, _SECONDS: round(row.seconds, 2)}, separators=(",", ":"))
+    return json.dumps(numbers, separators=(",", ":"))
 
 
 def row_of_kept(kept: KeptSegment) -> Row:

@@ -39,7 +39,7 @@ class Status:
             ui.progress.maximum, ui.progress.value = total, done
             left = session.seconds_left
             text = self._stages[session.stage]
-            ui.status.text = f"{text} {_('about {left} left').format(left=_time(left))}" if left else text
+            ui.status.text = f"{text} {_('about {left} left').format(left=time_text(left))}" if left else text
         elif session.error:
             ui.status.text = ""
         else:
@@ -70,7 +70,8 @@ def _summary(session: Session, ready: bool) -> str:
     return " ".join(parts)
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A time in words, with its unit."""
     if seconds < 90:
         return _("{seconds:.0f} s").format(seconds=seconds)
     return _("{minutes:.0f} min").format(minutes=seconds / 60)

@@ -134,7 +134,7 @@ class Worker:
         self.error, self._initialized = None, False
         command, environment = self._command, self._environment
         if command is None:
-            command, environment = [sys.executable, "-m", "SATSegmentLib.worker"], _with_library(environment)
+            command, environment = [sys.executable, "-m", "SATSegmentLib.worker"], with_library(environment)
         try:
             self._connection = Connection(command, environment)
         except (OSError, ValueError) as error:
@@ -416,7 +416,7 @@ def _reason(exit_code: int | None) -> str:
     return f"{name}, which often means that memory ran out" if name == "SIGKILL" else name
 
 
-def _with_library(environment: Mapping[str, str] | None) -> dict[str, str]:
+def with_library(environment: Mapping[str, str] | None) -> dict[str, str]:
     """The environment in which the worker finds this very library."""
     environment = dict(os.environ if environment is None else environment)
     paths = [str(Path(__file__).resolve().parents[2]), environment.get("PYTHONPATH", "")]

@@ -57,7 +57,7 @@ class Connection:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=None if environment is None else dict(environment),
-                **_apart(),
+                **apart(),
             )
         except BaseException:
             self.folder.rmdir()
@@ -100,7 +100,7 @@ class Connection:
         """Ends the process and all it started, at once; `reap` is to be called until it says so."""
         self.close()
         if self.exit_code is None:
-            _kill_tree(self._process)
+            kill_tree(self._process)
 
     def reap(self) -> bool:
         """Whether the process is gone; then its files are removed."""
@@ -153,14 +153,14 @@ def _stop_all() -> None:
         connection.stop()
 
 
-def _apart() -> dict:
+def apart() -> dict:
     """Options of a process that Ctrl-C does not reach, with no window, and that can be ended with its children."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
 
 
-def _kill_tree(process: subprocess.Popen) -> None:
+def kill_tree(process: subprocess.Popen) -> None:
     """Kills a process that was not waited for yet, its group, and all its descendants."""
     descendants = _descendants(process.pid)
     if hasattr(os, "killpg"):

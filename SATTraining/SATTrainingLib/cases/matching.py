@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
-from SATSegmentLib.anatomy import Term, coded_entry, knowledge_tree, term_index
+from SATSegmentLib.anatomy import Term, coded_terms, knowledge_tree, term_index
 from SATSegmentLib.anatomy.search import TERM
 from SATSegmentLib.anatomy.words import split
 
@@ -16,8 +16,6 @@ from .label_names import of_a_kind, readings
 CODE, NAME, FREE_TEXT = "code", "name", "free text"
 IGNORED = "ignore"  # what nnU-Net calls voxels that were not annotated: no term
 
-# Codes that say nothing of what it is: tissue, anatomical structure.
-_SAYS_NOTHING = frozenset(("SCT^85756007", "SCT^123037004"))
 _CANDIDATES = 6
 _ABBREVIATION = 3  # letters: "LV" means one thing in a brain and another in a heart
 
@@ -70,7 +68,7 @@ def text_of(term: Term) -> str:
 
 @cache
 def _match(name: str, code: str) -> Match:
-    coded = _by_code(code)
+    coded = coded_terms(code)
     named, sure = _by_name(name)
     if not coded:
         return _of_name(name, named, sure)
@@ -107,30 +105,6 @@ def _texts(terms: Iterable[Term]) -> tuple[str, ...]:
 
 def _is_within(term: Term, other: Term) -> bool:
     return term.id == other.id or any(above.id == other.id for above in knowledge_tree().ancestors(term.id))
-
-
-def _by_code(code: str) -> list[Term]:
-    """The terms of a label's code, the most asked-for first."""
-    parts = (*code.split("~"), "", "", "")[:4]
-    if not parts[0] or parts[0] in _SAYS_NOTHING:
-        return []
-    tree = knowledge_tree()
-    scheme, _, value = parts[0].partition("^")
-    if scheme == "UBERON" and value in tree:
-        side = {"SCT^7771000": "left", "SCT^24028007": "right"}.get(parts[1], "")
-        term = tree.side_of(value, side) if side and not tree[value].side else tree[value]
-        return [term] if term else []
-    return _terms_of_codes().get(parts, [])
-
-
-@cache
-def _terms_of_codes() -> dict[tuple[str, ...], list[Term]]:
-    found: dict[tuple[str, ...], list[Term]] = {}
-    for term in sorted(knowledge_tree(), key=lambda term: -term.weight):
-        entry = coded_entry(term)
-        codes = (entry.type, entry.modifier, entry.region, entry.region_modifier)
-        found.setdefault(tuple(f"{code.scheme}^{code.value}" if code else "" for code in codes), []).append(term)
-    return found
 
 
 def _by_name(name: str) -> tuple[list[Term], bool]:

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from html import escape
 
+from SATSegmentLib.output.page import Cell, Column, card, cards, number, page, table, text
+
 from .comparison import Difference
 from .evaluate import Score
 from .evaluation import Evaluation, ModelResult
 from .intervals import LEVEL, RESAMPLES, Estimate
 from .overlays import PREDICTION_COLOR, REFERENCE_COLOR
-from .page import Cell, Column, card, cards, number, page, table, text
 from .strips import strip
 from .summary import Group, region_of
 

@@ -33,7 +33,7 @@ class Source:
         """The label maps, in order of their names."""
         if self.maps.is_file():
             return [self.maps]
-        names = (path for path in self.maps.iterdir() if not path.name.startswith("."))
+        names = (path for path in self.maps.iterdir() if path.is_file() and not path.name.startswith("."))
         return sorted(path for path in names if path.name.lower().endswith(MASK_ENDINGS))
 
 

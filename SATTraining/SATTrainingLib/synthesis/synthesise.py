@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import blake2b
 from multiprocessing import get_context
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from SATSegmentLib.errors import InputError
+from SATSegmentLib.errors import InputError, SATError
 from SATSegmentLib.output import written
 
 from ..cases.masks import stem_of
@@ -71,15 +72,19 @@ def synthesise(
 
     Raises:
         InputError: The folder holds something else, or a label map cannot be read.
-        SATError: A file cannot be written.
+        SATError: A file cannot be written, or a process ended unexpectedly.
     """
     there = _rows(folder)
     orders = list(_orders(config))
     rows = _kept(folder, orders, there)
     missing = [order for order in orders if order.id not in rows]
-    for name in ("images", "masks"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    _write(folder, orders, rows)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder, orders, rows)  # first: it tells that the folder is of this kind
+        for name in ("images", "masks"):
+            (folder / name).mkdir(exist_ok=True)
+    except OSError as error:
+        raise SATError(f"{folder} cannot be made ({error.strerror}); name another folder.") from error
     progress(len(rows), len(orders))
     for row in _made(config.seed, missing, folder, workers):
         rows[row["id"]] = row
@@ -106,7 +111,7 @@ def _rows(folder: Path) -> list[dict]:
     """The cases that were made in a folder, none in a new one."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder.")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
         return []
     try:
         rows = [json.loads(line) for line in (folder / CASES).read_text(encoding="utf-8").splitlines()]
@@ -148,6 +153,10 @@ def _made(seed: int, orders: list[_Order], folder: Path, workers: int) -> Iterat
         try:
             for future in as_completed(futures):
                 yield from future.result()
+        except BrokenProcessPool as error:
+            raise SATError(
+                "A process that makes volumes ended unexpectedly, perhaps for want of memory; go on with fewer workers."
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 from SATSegmentLib.errors import Cancelled, InputError, SATError
@@ -64,7 +63,7 @@ def create_run(config: TrainingConfig, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_cases(folder / runs.CASES, cases)
         if taught is not None:
-            shutil.copytree(taught, config.text_encoder, dirs_exist_ok=True)
+            encoder_folder.copy(taught, config.text_encoder)
         runs.write_state(folder, runs.RunState(steps=config.steps))
         config.write(folder / runs.CONFIG)
     except OSError as error:

@@ -15,7 +15,7 @@ from SATSegmentLib.inference.predictor import PromptEncoder
 from SATSegmentLib.models.folder import ModelFolder
 from SATSegmentLib.models.loading import LoadedModel, load_text_encoder, minilm_folder
 from SATSegmentLib.models.registry import ModelInfo
-from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder
+from SATSegmentLib.network.text_encoder import TextEncoder
 
 from .. import encoder_folder
 from .initialisation import spread_prompts
@@ -121,9 +121,8 @@ def make_queries(
     if taught is not None:
         encoder = encoder_folder.load(taught)[1]
         queries = (EncoderQueries if how == "all" else HeadQueries)(encoder, pairs)
-        queries.trained.requires_grad_(how != "frozen")
-        if isinstance(encoder.head, KnowledgeHead):
-            encoder.head.refinement.requires_grad_(False)
+        if how == "frozen":
+            queries.trained.requires_grad_(False)
         return queries, encoder
     if base is None:
         encoder = TextEncoder.from_folder(minilm_folder(), width)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pydicom
 import pytest
@@ -85,6 +87,44 @@ def test_a_multi_frame_image_is_read_with_its_rescaling(tmp_path):
     assert volume.source.files == (tmp_path / "all.dcm",)
 
 
+def test_values_do_not_depend_on_how_dark_and_bright_are_shown(tmp_path):
+    """Hounsfield units stay what they are; ITK would turn them round."""
+    write_series(tmp_path / "series", scan(), PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(Volume.read(tmp_path / "series").array, SCAN)
+    (tmp_path / "frames").mkdir()
+    write_multiframe(tmp_path / "frames" / "all.dcm", scan(), PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(Volume.read(tmp_path / "frames").array, SCAN * 2 - 100)
+
+
+def test_a_slice_kept_as_other_numbers(tmp_path):
+    """Its values do not fit the kind of the first slice's."""
+    files = write_series(tmp_path, scan())
+    image = pydicom.dcmread(files[4])
+    image.PixelRepresentation = 0
+    image.PixelData = np.full((8, 7), 40000, "<u2").tobytes()
+    image.save_as(files[4])
+    array = Volume.read(tmp_path).array
+    assert (array[:, :, 4] == 40000).all()
+    np.testing.assert_array_equal(array[:, :, 3], SCAN[:, :, 3])
+
+
+def test_frames_in_files_of_their_own_are_each_scaled_by_its_slope(tmp_path):
+    (tmp_path / "whole").mkdir()
+    write_multiframe(tmp_path / "whole" / "all.dcm", scan())
+    image = pydicom.dcmread(tmp_path / "whole" / "all.dcm")
+    frames, groups = image.pixel_array, list(image.PerFrameFunctionalGroupsSequence)
+    image.NumberOfFrames = 1
+    for number, (pixels, group) in enumerate(zip(frames, groups, strict=True)):
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"1.2.7.{number}"
+        image.PerFrameFunctionalGroupsSequence = [group]
+        image.PixelData = pixels.tobytes()
+        shared = image.SharedFunctionalGroupsSequence[0]
+        shared.PixelValueTransformationSequence[0].RescaleSlope = 1 + number / 2
+        image.save_as(tmp_path / f"{number}.dcm")
+    (tmp_path / "whole" / "all.dcm").unlink()
+    np.testing.assert_array_equal(Volume.read(tmp_path).array, SCAN * (1 + np.arange(9)[::-1] / 2) - 100)
+
+
 def test_slices_of_a_tilted_gantry_are_put_in_place(tmp_path):
     files = write_series(tmp_path, scan(), tilt=0.2)
     volume = Volume.read(tmp_path)
@@ -132,6 +172,15 @@ def test_what_makes_no_volume_is_refused(tmp_path):
     write_series(tmp_path / "slanted", scan(), tilt=2)
     with pytest.raises(InputError, match="they make no volume"):
         Volume.read(tmp_path / "slanted")
+    drifting = [3.0 * k for k in range(8)] + [21 + 3.25 * k for k in range(1, 9)]  # no distance is out of the usual
+    write_series(
+        tmp_path / "drift", scan((7, 8, 16)), ImagePositionPatient=lambda k: [-10, -20, drifting[k]], SeriesNumber=4
+    )
+    with pytest.raises(InputError, match=r"up to 0\.93 mm beside even distances of 3\.25 mm"):
+        Volume.read(tmp_path / "drift")
+    write_series(tmp_path / "aside", scan(), ImagePositionPatient=lambda k: [3000 * (k == 4), 0, 3 * k])
+    with pytest.raises(InputError, match="they make no volume"):
+        Volume.read(tmp_path / "aside")
     write_series(tmp_path / "report", scan(), Modality="SR")
     with pytest.raises(InputError, match="no CT, MR or PET slices"):
         Volume.read(tmp_path / "report")
@@ -155,18 +204,18 @@ def test_the_series_of_a_study_is_chosen_and_said(tmp_path):
     """A study as an archive exports it: folders in folders, a file of anything else among them."""
     scout, mip = ({"ImageType": ["DERIVED", "PRIMARY", word]} for word in ("LOCALIZER", "MIP"))
     wide = scan((7, 8, 12))
-    sagittal = scan((9, 9, 20))
+    sagittal = scan((9, 9, 13))
     sagittal.affine[:3, :3] = np.array([[0, 0, 3.0], [-2, 0, 0], [0, -2, 0]])
     series = {
-        "scout": write_series(tmp_path / "a", scan((7, 8, 30)), SeriesNumber=1, SeriesDescription="Topo", **scout),
-        "named": write_series(tmp_path / "a", scan((7, 8, 31)), SeriesNumber=2, SeriesDescription="Abd Scout"),
+        "scout": write_series(tmp_path / "a", scan((7, 8, 13)), SeriesNumber=1, SeriesDescription="Topo", **scout),
+        "named": write_series(tmp_path / "a", scan((7, 8, 14)), SeriesNumber=2, SeriesDescription="Abd Scout"),
         "wanted": write_series(tmp_path / "b" / "c", wide, SeriesNumber=4, SeriesDescription="Thorax 1.0"),
         "thick": write_series(tmp_path / "b", scan((7, 8, 4)), SeriesNumber=3, SeriesDescription="Thorax 5.0"),
-        "mip": write_series(tmp_path / "b", scan((7, 8, 25)), SeriesNumber=5, **mip),
+        "mip": write_series(tmp_path / "b", scan((7, 8, 13)), SeriesNumber=5, **mip),
         "sagittal": write_series(tmp_path / "b", sagittal, SeriesNumber=6),
-        "pet": write_series(tmp_path / "d", scan((7, 8, 26)), SeriesNumber=7, Modality="PT"),
-        "report": write_series(tmp_path / "d", scan((7, 8, 40)), SeriesNumber=8, Modality="SR"),
-        "gaps": write_series(tmp_path / "d", scan((7, 8, 50)), missing=(4, 9), SeriesNumber=9),
+        "pet": write_series(tmp_path / "d", scan((7, 8, 13)), SeriesNumber=7, Modality="PT"),
+        "report": write_series(tmp_path / "d", scan((7, 8, 13)), SeriesNumber=8, Modality="SR"),
+        "gaps": write_series(tmp_path / "d", scan((7, 8, 15)), missing=(4, 9), SeriesNumber=9),
     }
     (tmp_path / "README.txt").write_text("hello")
     chosen = choose_series(tmp_path)
@@ -187,8 +236,8 @@ def test_the_series_of_a_study_is_chosen_and_said(tmp_path):
     (note,) = volume.source.notes
     assert '4 "Thorax 1.0" is taken (CT, 12 axial slices of 7 x 8), not ' in note
     assert '3 "Thorax 5.0" (fewer slices)' in note
-    assert Volume.read(tmp_path, "pet").shape == (7, 8, 26)
-    assert Volume.read(series["sagittal"][3]).shape == (9, 9, 20)
+    assert Volume.read(tmp_path, "pet").shape == (7, 8, 13)
+    assert Volume.read(series["sagittal"][3]).shape == (9, 9, 13)
     assert choose_series(series["thick"][0]).reason == ""
 
 
@@ -198,6 +247,46 @@ def test_a_scout_in_the_series_itself_is_no_slice_of_it(tmp_path):
     sagittal.affine[:3, :3] = np.array([[0, 0, 3.0], [-2, 0, 0], [0, -2, 0]])
     write_series(tmp_path, sagittal, SeriesInstanceUID="1.2.8")
     np.testing.assert_array_equal(Volume.read(tmp_path).array, SCAN)
+
+
+def test_a_copy_of_a_slice_is_left_out(tmp_path):
+    files = write_series(tmp_path, scan())
+    (tmp_path / "again").mkdir()
+    for file in files[2:5]:
+        shutil.copy(file, tmp_path / "again" / file.name)
+    volume = Volume.read(tmp_path)
+    np.testing.assert_array_equal(volume.array, SCAN)
+    assert len(volume.source.files) == len(set(volume.source.instances)) == 9
+
+
+def test_directions_rounded_here_and_there_are_one(tmp_path):
+    """Every second slice by some 1e-5, across what two decimals would tell apart."""
+    made = scan()
+    sine, cosine = 0.125, np.sqrt(1 - 0.125**2)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[cosine, -sine], [sine, cosine]]
+    made = Volume(SCAN, turn @ made.affine, "ct")
+    write_series(
+        tmp_path, made, ImageOrientationPatient=lambda k: [1, 0, 0, 0, round(cosine, 6), -sine - 1e-5 * (-1) ** k]
+    )
+    np.testing.assert_array_equal(Volume.read(tmp_path).array, SCAN)
+
+
+@pytest.mark.parametrize("name", ["AAHead_Scout_32ch", "T/S/C FAST PILOT"])
+def test_scouts_as_scanners_name_them(tmp_path, name):
+    write_series(tmp_path, scan((7, 8, 11)), Modality="MR", SeriesDescription=name, SeriesNumber=1)
+    write_series(tmp_path, scan(), Modality="MR", SeriesDescription="t1", SeriesNumber=2)
+    assert choose_series(tmp_path).series.description == "t1"
+
+
+def test_numbers_that_are_none(tmp_path):
+    files = write_series(tmp_path, scan(), NumberOfFrames=None, SamplesPerPixel=None, SeriesNumber=77)
+    for file in files:
+        content = file.read_bytes()
+        assert content.count(b"IS\x02\x0077") == 1
+        file.write_bytes(content.replace(b"IS\x02\x0077", b"IS\x02\x00x7"))
+    volume = Volume.read(tmp_path)
+    assert volume.shape == SCAN.shape and volume.source.notes == ()
 
 
 def test_a_series_without_number_or_place(tmp_path):

@@ -80,12 +80,10 @@ def read_back(path, files):
     return seg, np.moveaxis(pixels, -1, 0).astype(bool).transpose(0, 3, 2, 1)
 
 
-@pytest.mark.parametrize("transformed", [False, True])
-def test_what_the_scene_shows_is_what_the_file_holds(tmp_path, loaded, segmentation, add_transform, transformed):
+def test_what_the_scene_shows_is_what_the_file_holds(tmp_path, loaded, segmentation, add_transform):
     node, files, database = loaded()
-    if transformed:  # a registration that was put on both; the DICOM images know nothing of it
-        for one in (node, segmentation):
-            one.SetAndObserveTransformNodeID(add_transform().GetID())
+    for one in (node, segmentation):  # a registration that was put on both; the DICOM images know nothing of it
+        one.SetAndObserveTransformNodeID(add_transform().GetID())
     segmented(node, segmentation)
     mine = segmentation.GetSegmentation().GetNthSegment(1)
     mine.SetColor(1, 0, 0)
@@ -107,9 +105,9 @@ def test_what_the_scene_shows_is_what_the_file_holds(tmp_path, loaded, segmentat
     np.testing.assert_allclose(lab.to_rgb(), (255, 0, 0), atol=2)
 
 
-def test_segments_of_another_grid_and_without_terminology(tmp_path, loaded, segmentation, add_volume):
+def test_segments_of_another_grid_and_without_terminology(loaded, segmentation, add_volume):
     """Drawn by hand on a finer volume: each voxel of the scan is what lies at its centre."""
-    node, files, database = loaded()
+    node, _, _ = loaded()
     affine = np.diag([-0.5, -0.5, 3.0, 1.0])
     affine[:3, 3] = (40, -30, 20)
     fine = add_volume("fine", affine, (60, 96, 16))
@@ -119,17 +117,14 @@ def test_segments_of_another_grid_and_without_terminology(tmp_path, loaded, segm
     (segment,) = segments_on(node, segmentation)
     np.testing.assert_array_equal(segment.mask.array, box((10, 10, 5), (15, 16, 9)).array)
     assert segment.entry.type.meaning == "Tissue"
-    write(tmp_path / "out.dcm", node, segmentation, database)
-    _, (back,) = read_back(tmp_path / "out.dcm", files)
-    np.testing.assert_array_equal(back, segment.mask.array)
 
 
 def test_what_cannot_be_written_says_why(tmp_path, loaded, segmentation, scene):
-    node, files, database = loaded(tilt=0.2)
+    node, files, database = loaded(tilt=0.2, study="1.02")  # libraries warn of that UID
     with pytest.raises(InputError, match="no segments"):
         segments_on(node, scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Empty"))
     segmented(node, segmentation)
-    with pytest.raises(SATError, match="tilted gantry"):
+    with pytest.raises(SATError, match=r"^CT chest was taken with a tilted gantry"):
         write(tmp_path / "out.dcm", node, segmentation, database)
     files[3].unlink()
     with pytest.raises(SATError, match="cannot be read any more"):

@@ -7,6 +7,8 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -249,7 +251,7 @@ def test_a_part_of_the_series_with_its_axes_elsewhere(tmp_path, chest):
 
 
 def test_more_than_255_segments(tmp_path, chest):
-    volume, files, _ = _on(tmp_path, chest, True)
+    volume, _, _ = _on(tmp_path, chest, True)
     cells = itertools.islice(np.ndindex(*volume.shape), 0, None, 9)
     entry = coded_entry("liver")
     segments = [
@@ -257,23 +259,46 @@ def test_more_than_255_segments(tmp_path, chest):
         for n, cell in enumerate(itertools.islice(cells, 260))
     ]
     write_dicom_seg(tmp_path / "out.dcm", volume, segments)
-    seg, masks = read_back(tmp_path / "out.dcm", files)
-    assert seg.number_of_segments == 260 and seg.SegmentsOverlap == "NO"
-    for n in (0, 254, 255, 259):
-        np.testing.assert_array_equal(masks[n].transpose(2, 1, 0), segments[n].mask.array)
+    seg = pydicom.dcmread(tmp_path / "out.dcm")
+    assert len(seg.SegmentSequence) == len(seg.pixel_array) == 260 and seg.SegmentsOverlap == "NO"
+    for frame, pixels in zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True):
+        number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        i, j, _ = segments[number - 1].mask.start
+        np.testing.assert_array_equal(np.argwhere(pixels), [(j, i)])
+
+
+def test_names_and_codes_as_users_type_them(tmp_path, chest):
+    volume, _, (segment, other) = _on(tmp_path, chest, False)
+    entry = replace(segment.entry, type=Code("99OURS", "a code of more than 16 characters", " "))
+    segments = [Segment("tab\tand\x1b\0end\n", segment.mask, entry), Segment(" ", other.mask, other.entry)]
+    write_dicom_seg(tmp_path / "out.dcm", volume, segments)
+    items = pydicom.dcmread(tmp_path / "out.dcm").SegmentSequence
+    assert [item.SegmentLabel for item in items] == ["tab and end", "Segment 2"]
+    kind = items[0].SegmentedPropertyTypeCodeSequence[0]
+    assert kind.LongCodeValue == kind.CodeMeaning == "a code of more than 16 characters"
+
+
+def test_what_overlaps_is_put_together_beside_the_file(tmp_path, chest, monkeypatch):
+    """The system's folder of temporary files may be memory, which many segments of a whole body would fill."""
+    volume, _, segments = _on(tmp_path, chest, True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    write_dicom_seg(tmp_path / "out.dcm", volume, segments)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.dcm", "source"]
 
 
 def test_anonymous_images_lack_a_lot(tmp_path, chest):
     volume, files, segments = _on(tmp_path, chest, True)
     for file in files:
         image = pydicom.dcmread(file)
-        for name in ("PatientName", "PatientID", "PatientBirthDate", "StudyTime", "AccessionNumber", "SliceThickness"):
+        for name in ("PatientName", "PatientID", "StudyTime", "AccessionNumber", "SliceThickness"):
             delattr(image, name)
         del image.SeriesNumber, image.SpecificCharacterSet, image.Manufacturer
+        image.StudyDate = image.PatientBirthDate = "unknown"
         image.save_as(file)
     write_dicom_seg(tmp_path / "out.dcm", volume, segments)
     seg, masks = read_back(tmp_path / "out.dcm", files)
-    assert seg.PatientID == "" and seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 10
+    assert seg.PatientID == seg.StudyDate == seg.PatientBirthDate == ""
+    assert seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 10
     np.testing.assert_array_equal(masks[0].transpose(2, 1, 0), segments[0].mask.array)
 
 
@@ -296,6 +321,15 @@ def test_what_cannot_be_written_is_refused_in_words(tmp_path, chest, chest_serie
         moved = Volume(volume.array, volume.affine @ change, "ct", source=volume.source)
         with pytest.raises(InputError, match=message):
             write_dicom_seg(out, moved, segments)
+    files = chest_series[1]
+    content = files[2].read_bytes()
+    with pytest.raises(InputError, match="is one of the images"):
+        write_dicom_seg(files[2], volume, segments)
+    assert files[2].read_bytes() == content
+    alike, files, boxes = _on(tmp_path, chest, True, SOPInstanceUID="1.2.3.4")
+    with pytest.raises(InputError, match="have one SOPInstanceUID"):
+        write_dicom_seg(out, alike, boxes)
+    shutil.rmtree(tmp_path / "source")
     gone, files, boxes = _on(tmp_path, chest, True, FrameOfReferenceUID="")
     with pytest.raises(InputError, match="no FrameOfReferenceUID"):
         write_dicom_seg(out, gone, boxes)

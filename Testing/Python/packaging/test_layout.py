@@ -17,7 +17,7 @@ SLICER = {"slicer", "vtk", "qt", "ctk"}
 IN_SLICER = ("mrml", "widgets")  # packages that may import them
 NOT_IN_SLICER = {
     *("torch", "transformers", "tokenizers", "safetensors", "monai", "matplotlib", "nibabel", "networkx"),
-    *("platformdirs", "psutil", "rapidfuzz", "slicerio", "tqdm"),
+    *("platformdirs", "psutil", "rapidfuzz", "slicerio", "tqdm", "highdicom", "distributed", "cryptography"),
 }
 
 # Which packages of SATSegmentLib may import which; a package may always import itself and the modules
@@ -28,8 +28,9 @@ ARROWS = {
     "network": {"imaging"},
     "models": {"network", "imaging", "anatomy", "output"},
     "worker": {"inference", "models", "network", "imaging"},
+    "batch": {"worker", "inference", "models", "output", "imaging", "anatomy"},
     "mrml": {"worker", "output", "imaging", "anatomy"},
-    "widgets": {"mrml", "worker", "models", "output", "imaging", "anatomy"},
+    "widgets": {"mrml", "batch", "worker", "models", "output", "imaging", "anatomy"},
     "inference": {"network", "imaging"},
     "output": {"imaging", "anatomy"},
 }
@@ -41,6 +42,7 @@ TRAINING_ARROWS = {
     "training": {"cases", "data", "evaluation"},
     "export": {"cases", "data", "training"},
     "knowledge": {"cases", "data", "training"},
+    "synthesis": {"cases"},
     "launch": {"cases", "data", "training"},
     "mrml": {"cases"},
     "widgets": {"mrml", "launch", "cases", "training"},
@@ -130,6 +132,7 @@ def test_arrows_run_one_way(module, arrows):
     [
         "SATSegmentLib",
         "SATSegmentLib.anatomy",
+        "SATSegmentLib.batch.process",
         "SATSegmentLib.cli",
         "SATSegmentLib.imaging",
         "SATSegmentLib.models.catalog",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import threading
 
 import nibabel
 import numpy as np
+import psutil
 import pytest
 
-from SATSegmentLib.errors import InputError
+from SATSegmentLib.errors import InputError, SATError
 from SATTrainingLib.cases import DatasetLabels, read_cases
 from SATTrainingLib.cases.checks import ERROR, check_case
 from SATTrainingLib.cases.masks import read_layers
@@ -101,21 +103,50 @@ def test_a_run_that_was_stopped_goes_on(config, tmp_path):
         if done == 2:
             raise Stopped
 
-    settings = SynthesisConfig.read(config())
+    settings = SynthesisConfig.read(config("mri: 2"))
     with pytest.raises(Stopped):
         synthesise(settings, tmp_path / "made", progress=stop)
     assert len(read_cases(tmp_path / "made" / "cases.jsonl")) == 2
     assert synthesise(settings, tmp_path / "made") == (4, 2)
 
 
-def test_several_processes_make_the_same(config, tmp_path):
+def test_several_processes_make_the_same_and_the_loss_of_one_is_told(config, tmp_path):
     settings = SynthesisConfig.read(config("ct: 1"))
     synthesise(settings, tmp_path / "one")
+    here, killed = psutil.Process(), []
+
+    def kill_one():
+        while not killed:
+            killed.extend(child for child in here.children() if "spawn_main" in " ".join(child.cmdline()))
+        killed[0].kill()
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    with pytest.raises(SATError, match="fewer workers"):
+        synthesise(settings, tmp_path / "two", workers=2)
     synthesise(settings, tmp_path / "two", workers=2)
     assert (tmp_path / "one" / "cases.jsonl").read_text() == (tmp_path / "two" / "cases.jsonl").read_text()
     for path in (tmp_path / "one").glob("*/*.nii.gz"):
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert np.array_equal(nibabel.load(path).get_fdata(), nibabel.load(other).get_fdata())
+
+
+def test_a_folder_in_which_nothing_was_finished_is_gone_on_with(config, tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / ".123.cases.jsonl").touch()  # of a process that was killed while it wrote
+    settings = SynthesisConfig.read(config("ct: 1"))
+    import resource  # not on Windows
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))  # as on a full disk
+    try:
+        with pytest.raises(SATError, match="could not be written"):
+            synthesise(settings, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert synthesise(settings, folder) == (2, 2)
+    with pytest.raises(SATError, match="cannot be made"):
+        synthesise(settings, config("ct: 1") / "made")
 
 
 def test_folders_of_others_are_left_alone(config, tmp_path):

@@ -8,12 +8,13 @@ import shutil
 
 import pytest
 import torch
+from Testing.Python.support import small_mpnet
 
 from SATSegmentLib.errors import InputError, ModelError
 from SATSegmentLib.models import find_model
-from SATSegmentLib.models.folder import TEXT, ModelFolder
+from SATSegmentLib.models.folder import TEXT, TOKENS, ModelFolder
 from SATSegmentLib.models.loading import load, load_text_encoder, minilm_folder
-from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder
+from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder, WordPieceTokenizer
 from SATTrainingLib import encoder_folder, runs
 from SATTrainingLib.cases import read_cases
 from SATTrainingLib.export.model import export_run
@@ -21,6 +22,7 @@ from SATTrainingLib.launch.job import write_job
 from SATTrainingLib.training.checkpoint import load as load_checkpoint
 from SATTrainingLib.training.config import TrainingConfig
 from SATTrainingLib.training.start import create_run, train
+from SATTrainingLib.training.text import make_queries
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,40 @@ def test_frozen_it_answers_as_it_was_taught(config, taught, tmp_path):
     train(tmp_path / "run")
     model = export_run(tmp_path / "run", "balls", "", tmp_path / "model")
     torch.testing.assert_close(_query(load(find_model(str(model))).prompts), _query(encoder_folder.load(taught)[1]))
+
+
+def test_an_encoder_with_a_transformer_of_its_own_is_trained_as_a_whole(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(TextEncoder, "mpnet", classmethod(small_mpnet))
+    (tmp_path / TOKENS).write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\nball\nleft\nright\n")
+    folder = tmp_path / "encoder"
+    encoder_folder.save(folder, "mpnet", TextEncoder.mpnet(WordPieceTokenizer(tmp_path / TOKENS)))
+    queries, before = make_queries(None, folder, "all", [("ball", "ct"), ("left ball", "ct")], 24)
+    queries(torch.tensor([[0, 1]])).square().sum().backward()
+    # what is trained without being used ends a training of several processes
+    assert not [name for name, p in queries.named_parameters() if p.requires_grad and p.grad is None]
+
+    encoder_folder.save(folder, "mpnet", before)  # its vocabulary is in the folder that is replaced
+    create_run(dataclasses.replace(config, text_encoder=folder, text="all", validation=("case2",)), tmp_path / "run")
+    assert train(tmp_path / "run") == runs.DONE
+    model = export_run(tmp_path / "run", "balls", "", tmp_path / "model", "last")
+    found = ModelFolder.read(model)
+    assert found.text == "mpnet"
+    found.check(model)
+    after = load_text_encoder(model, found)
+    torch.testing.assert_close(_query(load(find_model(str(model))).prompts), _query(after), atol=1e-3, rtol=1e-3)
+    before.load_state_dict(load_checkpoint(tmp_path / "run" / runs.LAST)["text"])
+    torch.testing.assert_close(_query(after), _query(before), atol=1e-2, rtol=1e-2)  # weights are kept in half
+
+
+def test_a_run_can_be_made_from_files_that_are_read_only(config, taught, tmp_path):
+    mine = tmp_path / "encoder"
+    shutil.copytree(taught, mine)
+    for path in (*mine.iterdir(), mine):
+        path.chmod(path.stat().st_mode & 0o555)
+    create_run(dataclasses.replace(config, text_encoder=mine), tmp_path / "run")
+    own = tmp_path / "run" / runs.ENCODER
+    assert all(path.stat().st_mode & 0o200 for path in (own, *own.iterdir()))
+    mine.chmod(0o755)
 
 
 def test_a_stopped_run_goes_on_and_keeps_its_own_copy(config, taught, tmp_path):

@@ -67,14 +67,16 @@ def loaded(panel, tmp_path, monkeypatch):
 
 
 def test_the_file_is_written_beside_slicer(panel, loaded, tmp_path):
-    """Slicer goes on meanwhile, and the menu does not begin a second one."""
+    """Slicer goes on meanwhile, its scene may be closed, and the menu does not begin a second one."""
     import highdicom
+    import slicer
 
     Harness.answer(str(tmp_path / "mine"))
     panel.exports.dicom()
     assert not (tmp_path / "mine.dcm").exists()
     panel.exports._update()
     assert not panel.exports._dicom.enabled
+    slicer.mrmlScene.Clear(0)
     assert Harness.wait_until((tmp_path / "mine.dcm").exists, 120)
     assert Harness.wait_until(lambda: panel.exports._job is None, 30)
     panel.exports._update()

@@ -567,7 +567,6 @@ def test_what_is_missing_for_dicom_seg_is_said_of_this_volume(widget, panel, che
     panel.exports.dicom()
     told = Harness.dialogs_shown()[-1].text
     assert "CTChest4 was not loaded from DICOM" in told
-    assert "QuantitativeReporting" in told
 
 
 def test_devices_are_known_before_the_first_run(widget, panel, chest):

@@ -1,4 +1,4 @@
-"""The page around a report: HTML that needs nothing from elsewhere, with tables that sort by a click on a head."""
+"""Pages of HTML that need nothing from elsewhere, with tables that sort by a click on a head."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ th[aria-sort=descending] button::after { content: " \\25BC"; }
 .strip .median { stroke: #6b7c91; stroke-width: 1.5; } .strip circle { fill: #3f6fae; fill-opacity: .65; }
 .strip .interval { stroke: #111; stroke-width: 2; } .strip .mean { stroke: #111; stroke-width: 2.5; }
 .axis { display: flex; justify-content: space-between; width: 180px; color: #556070; font-weight: 400; }
+td.wrap { white-space: normal; min-width: 16rem; max-width: 34rem; } td img { display: block; border-radius: 4px; }
 figure { margin: 0 0 1.4rem; } figure img { max-width: 100%; border-radius: 6px; }
 figcaption { margin-bottom: .3rem; }
 .key { display: inline-block; width: 1.6em; height: 0; vertical-align: middle; border-top: 3px solid; }
@@ -45,10 +46,10 @@ document.querySelectorAll("th button").forEach(button => button.addEventListener
   [...head.parentElement.children].forEach(other => other.removeAttribute("aria-sort"));
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
   const value = row => row.cells[column].dataset.value;
-  const compare = (a, b) => isNaN(a) || isNaN(b) || a === "" || b === ""
-    ? a.localeCompare(b, undefined, {numeric: true}) : a - b;
-  const rows = [...body.rows].sort((a, b) => compare(value(a), value(b)));
-  body.append(...(up ? rows : rows.reverse()));
+  const compare = (a, b) => isNaN(a) || isNaN(b) ? a.localeCompare(b, undefined, {numeric: true}) : a - b;
+  const [full, empty] = [row => value(row) !== "", row => value(row) === ""].map(is => [...body.rows].filter(is));
+  full.sort((a, b) => (up ? 1 : -1) * compare(value(a), value(b)));
+  body.append(...full, ...empty);
 }));
 """
 
@@ -60,6 +61,7 @@ class Column(NamedTuple):
         title: Shown.
         hint: Shown while the mouse rests on the title.
         number: Whether it is set to the right.
+        wrap: Whether its text may run over several lines.
         below: HTML under the title.
     """
 
@@ -67,6 +69,7 @@ class Column(NamedTuple):
     hint: str = ""
     number: bool = False
     below: str = ""
+    wrap: bool = False
 
 
 class Cell(NamedTuple):
@@ -136,4 +139,4 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def _class(column: Column) -> str:
-    return ' class="number"' if column.number else ""
+    return ' class="number"' if column.number else ' class="wrap"' if column.wrap else ""

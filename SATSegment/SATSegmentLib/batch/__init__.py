@@ -1,0 +1,1 @@
+"""Many scans: found, segmented on one machine or many, and looked at on one page."""

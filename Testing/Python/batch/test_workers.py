@@ -1,0 +1,115 @@
+"""What happens to a batch when its workers end, are many, or are elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+import psutil
+import pytest
+
+from SATSegmentLib.batch.cluster import local_cluster
+from SATSegmentLib.batch.settings import Settings
+from SATSegmentLib.errors import SATError
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in the file system of Windows")
+
+
+def workers_of(process):
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if any("spawn_main" in part for part in child.cmdline())]
+
+
+@pytest.fixture
+def stuck(tmp_path, write_scan):
+    """A list of a scan and of a pipe that pretends to be one: who reads it waits until somebody writes to it."""
+    write_scan(tmp_path / "good.nrrd")
+    os.mkfifo(tmp_path / "stuck.mha")
+    rows = [{"id": path.stem, "image": path.name, "modality": "ct"} for path in sorted(tmp_path.iterdir())]
+    (tmp_path / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+@posix
+def test_a_worker_killed_loses_nothing_and_a_case_that_always_kills_its_worker_is_told(stuck, start_batch):
+    run = start_batch("--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out")
+    for _ in range(3):
+        pipe = os.open(stuck / "stuck.mha", os.O_WRONLY)  # waits until a worker reads it
+        (worker,) = workers_of(run.process)
+        worker.kill()
+        worker.wait()
+        os.close(pipe)
+    run.end()
+    assert run.code == 3
+    assert "1 of 2 scans failed" in run.errors
+    assert "stuck: It ended the process that worked on it 3 times" in run.errors
+    assert sorted(run.done()) == ["good", "stuck"]
+    assert (stuck / "out" / "good" / "good.seg.nrrd").is_file()
+    assert sorted(path.name for path in (stuck / "out").iterdir()) == ["good", "overview.html", "table.csv"]
+
+
+@posix
+def test_ctrl_c_stops_at_once_and_what_is_done_stays(stuck, start_batch):
+    run = start_batch("--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out")
+    pipe = os.open(stuck / "stuck.mha", os.O_WRONLY)
+    (worker,) = workers_of(run.process)
+    start = time.monotonic()
+    os.killpg(run.process.pid, signal.SIGINT)
+    run.end()
+    assert time.monotonic() - start < 30  # the pipe would hold it for ever
+    os.close(pipe)
+    assert run.code == 130
+    assert run.errors == "satsegment: stopped; nothing was written that is not complete.\n"
+    assert not worker.is_running()
+    left = [path.name for path in (stuck / "out").iterdir()] if (stuck / "out").exists() else []
+    assert left in ([], ["good"])
+
+
+def test_each_gpu_gets_a_process_and_nobody_else_can_give_it_work():
+    from distributed import Client
+
+    with local_cluster(["3", "GPU-5"]) as cluster, Client(cluster, set_as_default=False) as client:
+        seen = client.run(lambda: os.environ.get("CUDA_VISIBLE_DEVICES"))
+        pids = set(client.run(os.getpid).values())
+        assert sorted(seen.values()) == ["3", "GPU-5"]
+        assert len(pids) == 2
+        assert cluster.scheduler_address.startswith("tls://127.0.0.1")
+        with pytest.raises((OSError, ValueError, TypeError)):  # without this run's credentials
+            Client(cluster.scheduler_address.replace("tls", "tcp"), timeout=2, set_as_default=False)
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_cluster_of_ones_own_does_it(tmp_path, write_scan, batch):
+    from distributed import LocalCluster
+
+    for name in "abc":
+        write_scan(tmp_path / "in" / f"{name}.nrrd", brighter=ord(name))
+    options = {"dashboard_address": None, "memory_limit": 0}
+    with LocalCluster(n_workers=1, threads_per_worker=4, **options) as cluster:
+        arguments = ["--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out"]
+        result = batch(*arguments, "--scheduler", cluster.scheduler_address)
+    assert (result.code, sorted(result.done())) == (0, ["a", "b", "c"]), result.errors
+    assert (tmp_path / "out" / "c" / "c.seg.nrrd").is_file()
+
+
+def test_a_worker_that_cannot_do_it_says_why(tmp_path):
+    from SATSegmentLib import __version__
+    from SATSegmentLib.batch.settings import model_hash
+    from SATSegmentLib.batch.worker import ready
+    from SATSegmentLib.models import find_model
+
+    def settings(**changed):
+        values = {"terms": ("liver",), "model": "sat-tiny", "model_hash": model_hash(find_model("sat-tiny"))}
+        return Settings(**(values | {"output": tmp_path, "version": __version__} | changed))
+
+    for changed, image, message in (
+        ({"version": "0.0.1"}, tmp_path, "install the same one there"),
+        ({}, tmp_path / "far.nii", "must be on a disk that all workers share"),
+        ({"output": tmp_path / "far"}, tmp_path, "must be on a disk that all workers share"),
+        ({"model_hash": "0"}, tmp_path, "has another model called sat-tiny"),
+    ):
+        with pytest.raises(SATError, match=message):
+            ready(settings(**changed), image)

@@ -5,8 +5,8 @@ folder where it worked:
 
     knowledge/     the run that teaches the text encoder
     synthesised/   volumes made from label maps
-    cases.jsonl    the data's own cases and those volumes
-    <training>/    a run for each training; models/<training>/ what it was exported as
+    <training>.jsonl, <training>/, models/<training>/
+                   for each training its cases, of the data and of those volumes; its run; what it was exported as
 """
 
 from __future__ import annotations

@@ -211,8 +211,9 @@ class Trainer:
 
     def _load(self, path: Path) -> None:
         state = checkpoint.load(path)
-        theirs, ours = state["config"], self._config.to_dict()
-        changed = [key for key in ours if key not in _FREE and ours[key] != theirs.get(key)]
+        ours = self._config.to_dict()
+        theirs = TrainingConfig(self._config.cases).to_dict() | state["config"]  # which may be from before a setting was
+        changed = [key for key in ours if key not in _FREE and ours[key] != theirs[key]]
         if not changed and state["terms"] != [list(pair) for pair in self._setup.pairs]:
             changed = ["the terms of its cases"]
         if changed:

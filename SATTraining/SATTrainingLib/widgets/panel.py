@@ -21,6 +21,7 @@ from .dependencies import Dependencies
 from .labels_tab import LabelsTab
 from .machine import gpu_memories
 from .model_export import plain_name
+from .prepared import PreparedCases
 from .run_tab import RunTab
 from .training_set import TrainingSet
 from .training_tab import JOB, TrainingTab
@@ -48,6 +49,7 @@ class Panel:
         self.cases = CasesTab(ui, self.background, self._cases_changed, self.show_error)
         self.labels = LabelsTab(ui, self._labels_changed)
         self.training = TrainingTab(ui, self.start, lambda: not self.dependencies.missing)
+        self.prepared = PreparedCases(ui, self.background, self.show_error)
         self.runs = RunTab(ui, self.background, self.show_error)
         ui.workCancel.connect("clicked()", self.background.cancel)
         ui.errorDetails.connect("clicked()", self._details)
@@ -95,6 +97,7 @@ class Panel:
     def poll(self) -> None:
         """Brings what threads and processes have to say; called by the timer."""
         self.background.poll()
+        self.prepared.poll()
         if self._put_back and not slicer.mrmlScene.GetStates():
             self._put_back = False
             self._show_runs()
@@ -104,7 +107,7 @@ class Panel:
     def enter(self) -> None:
         """The module is shown."""
         self._shown = True
-        self.training.show_models()
+        self._show_training()
         self._show_runs()
 
     def leave(self) -> None:
@@ -133,6 +136,7 @@ class Panel:
         for timer in (self._timer, self._scene_timer, self._later):
             timer.stop()
         self.background.close()
+        self.prepared.close()
         self.cases.scene_closing()
         self.runs.close()
         self.dependencies.close()
@@ -185,7 +189,7 @@ class Panel:
 
     def _installed(self) -> None:
         self.set_node(self.node)
-        self.training.show_models()
+        self._show_training()
 
     # Starting
 
@@ -274,8 +278,13 @@ class Panel:
         if index == LABELS:
             self.labels.show(self.set)
         elif index == TRAINING:
-            self.training.show_models()
+            self._show_training()
         self.update()
+
+    def _show_training(self) -> None:
+        self.training.show_models()
+        if not self.dependencies.missing:
+            self.prepared.look()
 
     def _show_runs(self) -> None:
         for view in (self.cases.view, self.runs.overlay.view):

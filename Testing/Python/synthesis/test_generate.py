@@ -35,8 +35,8 @@ def body() -> TissueMap:
 
 @pytest.fixture(scope="module")
 def pictures(body):
-    """Six CT volumes with their labels and spacings."""
-    return [generate(body, np.random.default_rng(seed), "ct") for seed in range(6)]
+    """Four CT volumes with their labels and spacings."""
+    return [generate(body, np.random.default_rng(seed), "ct") for seed in range(4)]
 
 
 def test_the_same_draw_gives_the_same_picture(body, pictures):
@@ -44,7 +44,7 @@ def test_the_same_draw_gives_the_same_picture(body, pictures):
     assert np.array_equal(image, pictures[3][0])
     assert np.array_equal(labels, pictures[3][1])
     assert spacing == pictures[3][2]
-    assert len({labels.shape for _, labels, _ in pictures}) == 6
+    assert len({labels.shape for _, labels, _ in pictures}) == 4
 
 
 def test_structures_have_their_hounsfield_units_where_their_labels_are(pictures):
@@ -60,7 +60,7 @@ def test_structures_have_their_hounsfield_units_where_their_labels_are(pictures)
                 assert low < image[inner].mean() < high
         far = image[~binary_dilation(labels > 0, iterations=3)]
         assert not ((far > -850) & (far < -600)).mean() > 0.05  # only lungs are so dark within the body
-    assert seen > 6
+    assert seen > 4
 
 
 def test_left_stays_left_and_what_is_not_annotated_has_no_label(pictures):
@@ -72,7 +72,7 @@ def test_left_stays_left_and_what_is_not_annotated_has_no_label(pictures):
             both += 1
             assert left.mean(0)[0] < right.mean(0)[0]
             assert abs(left.mean(0)[2] - right.mean(0)[2]) < labels.shape[2] / 4
-    assert both > 2
+    assert both > 1
 
 
 def test_parts_of_a_long_body_are_seen_in_voxels_of_a_scanner(body, pictures):
@@ -89,7 +89,7 @@ def test_parts_of_a_long_body_are_seen_in_voxels_of_a_scanner(body, pictures):
 
 def test_mri_has_no_unit_and_a_dark_background(body):
     brightness = []
-    for seed in range(3):
+    for seed in range(2):
         image, labels, _ = generate(body, np.random.default_rng(seed), "mri")
         assert np.isfinite(image).all()
         assert image.min() >= 0

@@ -11,6 +11,8 @@ import pytest
 from SATSegmentLib.errors import InputError
 from SATSegmentLib.network import SATConfig
 from SATTrainingLib.cases import read_cases
+from SATTrainingLib.knowledge.config import KnowledgeConfig
+from SATTrainingLib.recipe import Recipe
 from SATTrainingLib.training.config import TrainingConfig
 from SATTrainingLib.training.presets import PRESETS, preset_for
 
@@ -130,17 +132,23 @@ def test_the_preset_for_a_gpu_is_one_it_can_hold():
 
 
 def test_the_built_in_models_recipe_fits_its_cases(shared):
-    config = TrainingConfig.read(ROOT / "SATSegment/Resources/Models/sat-tiny/recipe.json")
-    cases = read_cases(shared / "data" / "cases.jsonl")
-    assert set(config.test) <= {case.id for case in cases}
-    assert set(config.datasets) == {case.dataset for case in cases}
+    recipe = Recipe.read(ROOT / "SATSegment/Resources/Models/sat-tiny/recipe.json")
+    cases = read_cases(shared / "data" / recipe.cases)
+    assert set(recipe.test) <= {case.id for case in cases}
     asked = set()
-    for case in cases:
-        terms = config.datasets[case.dataset].terms_of(case)
-        assert any(terms.values())
-        names = {label.name for label in case.labels}
-        if len(names) > 10:  # the data sets of one case: every label of the recipe must be there
-            assert set(config.datasets[case.dataset].terms) <= names
-        asked |= set(terms)
+    for training in recipe.trainings:
+        values = {key: value for key, value in training.items() if key != "name"}
+        config = TrainingConfig.from_dict({"cases": "cases.jsonl", **values}, training["name"], shared)
+        assert {case.dataset for case in cases} <= set(config.datasets)
+        for case in cases:
+            terms = config.datasets[case.dataset].terms_of(case)
+            assert any(terms.values())
+            names = {label.name for label in case.labels}
+            if len(names) > 10:  # the data sets of one case: every label of the recipe must be there
+                assert set(config.datasets[case.dataset].terms) <= names
+            asked |= set(terms)
     assert {"kidney", "left kidney", "brainstem", "brain ventricle", "left rib", "mandible"} <= asked
     assert not {"3rd ventricle", "brain stem", "wm hypointensities"} & asked
+    for source in recipe.synthesis["datasets"].values():
+        assert (shared / "data" / source["maps"]).exists()
+    KnowledgeConfig(**recipe.knowledge)

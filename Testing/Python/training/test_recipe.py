@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from filelock import FileLock
 from safetensors import safe_open
 
@@ -52,8 +53,18 @@ def _interrupt(run):
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_recipe_makes_a_model_and_goes_on_where_it_was_stopped(ball_cases, tmp_path, capfd, monkeypatch):
+@pytest.fixture
+def one_thread(monkeypatch):
+    """For so little work several threads mostly wait."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_recipe_makes_a_model_and_goes_on_where_it_was_stopped(ball_cases, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data, work = ball_cases.parent, Path("new folder/work")
     training = _training("first", steps=4, checkpoint_every=1000)

@@ -212,7 +212,8 @@ class Trainer:
     def _load(self, path: Path) -> None:
         state = checkpoint.load(path)
         ours = self._config.to_dict()
-        theirs = TrainingConfig(self._config.cases).to_dict() | state["config"]  # which may be from before a setting was
+        # it may be from before a setting was
+        theirs = TrainingConfig(self._config.cases).to_dict() | state["config"]
         changed = [key for key in ours if key not in _FREE and ours[key] != theirs[key]]
         if not changed and state["terms"] != [list(pair) for pair in self._setup.pairs]:
             changed = ["the terms of its cases"]

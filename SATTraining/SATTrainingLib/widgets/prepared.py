@@ -33,8 +33,8 @@ class PreparedCases:
 
     def look(self) -> None:
         """Looks again how much it is."""
-        if not self._looking.title:
-            self._looking.start(_("Looking at prepared cases"), lambda _job: prepared_bytes(), self._show)
+        self._looking.cancel()  # a look that goes on may have missed what is new
+        self._looking.start(_("Looking at prepared cases"), lambda _job: prepared_bytes(), self._show)
 
     def poll(self) -> None:
         """Brings what was found; to be called often."""

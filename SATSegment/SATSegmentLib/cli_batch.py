@@ -39,6 +39,7 @@ def add_parser(commands) -> None:
 def _batch(options: argparse.Namespace) -> None:
     from .anatomy.prompts import clean_terms
     from .batch.cases import find_cases
+    from .batch.kept import alone
     from .batch.overview import SIGNATURE, write_overview_page
     from .batch.run import plan, run
     from .batch.settings import Settings, model_hash
@@ -80,23 +81,26 @@ def _batch(options: argparse.Namespace) -> None:
         fill_holes=options.fill_holes,
         radiomics=options.radiomics,
     )
-    planned = plan(cases, settings, options.again)
-    told = _Lines(planned) if options.json else _Bar(planned)
-    results, times = dict(planned.kept), None
     new = not output.exists()
     try:
         output.mkdir(parents=True, exist_ok=True)
-        if planned.todo:
-            fresh, times = run(planned, settings, options.scheduler, told.ready, told.done)
-            results |= fresh
+        with alone(output):
+            planned = plan(cases, settings, options.again)
+            told = _Lines(planned) if options.json else _Bar(planned)
+            results, times = dict(planned.kept), None
+            try:
+                if planned.todo:
+                    fresh, times = run(planned, settings, options.scheduler, told.ready, told.done)
+                    results |= fresh
+            finally:
+                told.close()
+            ordered = [results[case.id] for case in cases]
+            write_table(table, list(_rows(ordered)), _FIRST)
+            write_overview_page(page, output, ordered, terms, model.name)
     finally:
-        told.close()
         if new:
             with suppress(OSError):  # there are results in it
                 output.rmdir()
-    ordered = [results[case.id] for case in cases]
-    write_table(table, list(_rows(ordered)), _FIRST)
-    write_overview_page(page, output, ordered, terms, model.name)
     told.end(ordered, times, table, page)
     failed = [result for result in ordered if result.error]
     if failed:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,11 @@ _RESULTS = (".seg.nrrd", ".seg.nhdr")  # segmentations, which are no scans
 _INDEX = "dicomdir"  # of DICOM files that lie below
 _LOOKED_AT = 20  # files of a folder, to see whether they are DICOM
 _SHOWN = 3  # problems of a list
-# What some file system does not take in a name
-_ID = re.compile(r"(?![ .])[^\x00-\x1f<>:\"/\\|?*]{1,100}(?<![ .])")
+# What every file system takes as a name; longer ones are made of it
+_ID = re.compile(r"(?![ .])[^\x00-\x1f\ud800-\udfff<>:\"/\\|?*]{1,100}(?<![ .])")
+_MOST_BYTES = 200
+# Windows' devices, and names of our own files beside the cases' folders
+_TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.(csv|html)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def find_cases(source: Path, output: Path, modality: str | None = None) -> list[
         cases, problems = _of_list(source, modality)
     else:
         raise InputError(f"{source} is neither a folder nor a list of cases (.jsonl, .csv) that is there.")
-    problems += _doubles(cases)
+    problems += [*_not_text(cases), *_doubles(cases)]
     if problems:
         more = f" And {len(problems) - _SHOWN} more." if len(problems) > _SHOWN else ""
         raise InputError(f"{source}: {' '.join(problems[:_SHOWN])}{more}")
@@ -73,16 +77,20 @@ def find_cases(source: Path, output: Path, modality: str | None = None) -> list[
 
 def _of_folder(source: Path, output: Path) -> Iterator[tuple[str, Path]]:
     source, output = source.absolute(), output.resolve()
-    for name, folders, files in os.walk(source):
+    for name, folders, files in os.walk(source, onerror=_refuse):
         folder = Path(name)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and (folder / f).resolve() != output)
         shown = sorted(file for file in files if not file.startswith("."))
         scans = [file for file in shown if file.lower().endswith(_SUFFIXES) and not file.lower().endswith(_RESULTS)]
         for file in scans:
             yield _id(source, folder / _stem(file)), folder / file
-        others = [file for file in shown if file not in scans and file.lower() != _INDEX]
+        others = [file for file in shown if not file.lower().endswith(_SUFFIXES) and file.lower() != _INDEX]
         if any(_is_dicom(folder / file) for file in others[:_LOOKED_AT]):
             yield _id(source, folder) if folder != source else _plain(source.name), folder
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be looked into ({error.strerror}); allow it, or give a list.") from error
 
 
 def _stem(file: str) -> str:
@@ -94,7 +102,9 @@ def _id(source: Path, path: Path) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", name).strip("._")[-100:] or "scan"
+    name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name))
+    name = name.encode()[-_MOST_BYTES // 2 :].decode("utf-8", "ignore").strip("._") or "scan"
+    return f"{name}_scan" if _TAKEN.fullmatch(name) else name
 
 
 def _is_dicom(path: Path) -> bool:
@@ -150,7 +160,7 @@ def _case(row: object, folder: Path, modality: str | None) -> BatchCase:
     case_id, image = (str(row[key] if row.get(key) is not None else "").strip() for key in ("id", "image"))
     if not case_id or not image:
         raise InputError(f"{'image' if case_id else 'id'} is missing; add it.")
-    if not _ID.fullmatch(case_id):
+    if not _ID.fullmatch(case_id) or _TAKEN.fullmatch(case_id) or len(case_id.encode()) > _MOST_BYTES:
         raise InputError(f'the id "{case_id}" cannot be the name of a folder; use letters, digits, "_" and "-".')
     if not (folder / image).exists():
         raise InputError(f"there is no file {folder / image}; correct the path.")
@@ -158,11 +168,22 @@ def _case(row: object, folder: Path, modality: str | None) -> BatchCase:
     return BatchCase(case_id, folder / image, modality_of_word(told) if told else modality)
 
 
+def _not_text(cases: Iterable[BatchCase]) -> list[str]:
+    problems = []
+    for case in cases:
+        try:
+            str(case.image).encode()
+        except UnicodeEncodeError:  # a table or page cannot name it
+            problems.append(f"The name of {case.image} is no text in UTF-8; rename it.")
+    return problems
+
+
 def _doubles(cases: Iterable[BatchCase]) -> list[str]:
     first: dict[str, BatchCase] = {}
     problems = []
     for case in cases:
-        other = first.setdefault(case.id.casefold(), case)  # some file systems take no notice of capitals
+        # some file systems take no notice of capitals, nor of how an accent is written
+        other = first.setdefault(unicodedata.normalize("NFC", case.id).casefold(), case)
         if other is not case:
             problems.append(
                 f'The id "{case.id}" stands for {other.image} and for {case.image}; give each case its own in a list.'

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 
 from ..errors import InputError, SATError
 from .settings import CASES_AT_ONCE
@@ -42,7 +43,8 @@ def connected(scheduler: str, device: str) -> Iterator:
     import dask
     from distributed import Client
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # each has a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler == "local":
         gpus = visible_gpus() if device in ("auto", "cuda") else []
         with dask.config.set(_OWN), local_cluster(gpus) as cluster, Client(cluster) as client:
@@ -75,10 +77,11 @@ def visible_gpus() -> list[str]:
 
 @contextmanager
 def local_cluster(gpus: list[str]) -> Iterator:
-    """Worker processes on this machine, one a GPU, or one on the CPU; all are gone afterwards.
+    """Worker processes on this machine, one a GPU, or one on the CPU; they and their files are gone afterwards.
 
     They speak TLS with credentials made for this run: nobody else on the machine can give them work.
     """
+    import dask
     from distributed import Nanny, Scheduler, Security, SpecCluster
 
     security = Security.temporary()
@@ -107,15 +110,20 @@ def local_cluster(gpus: list[str]) -> Iterator:
             "dashboard_address": "127.0.0.1:0",
         },
     }
-    cluster = SpecCluster(workers, scheduler, security=security, silence_logs=logging.CRITICAL)
-    try:
-        yield cluster
-    except BaseException:
-        _end_workers(cluster)
-        raise
-    finally:
-        with suppress(Exception):  # it finds its workers gone
-            cluster.close(timeout=5)
+    place = dask.config.get("temporary-directory", None)
+    with (
+        TemporaryDirectory(prefix="satsegment-", dir=place, ignore_cleanup_errors=True) as scratch,
+        dask.config.set({"temporary-directory": scratch}),  # workers that are killed leave their files
+    ):
+        cluster = SpecCluster(workers, scheduler, security=security, silence_logs=logging.CRITICAL)
+        try:
+            yield cluster
+        except BaseException:
+            _end_workers(cluster)
+            raise
+        finally:
+            with suppress(Exception):  # it finds its workers gone
+                cluster.close(timeout=5)
 
 
 def _end_workers(cluster) -> None:

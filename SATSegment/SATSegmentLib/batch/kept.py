@@ -12,13 +12,14 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from ..errors import InputError, SATError
 from ..imaging import Volume
+from ..models.download import sha256_of
 from .cases import BatchCase
 from .settings import Settings
 
@@ -67,12 +68,13 @@ def segmentation_of(output: Path, case: BatchCase) -> Path:
 
 
 def stamps(image: Path) -> list[list]:
-    """Name, size and time of change of the files of a scan; empty where they do not tell whether it changed."""
+    """Name, size and times of change of the files of a scan; empty where they do not tell whether it changed."""
     if image.name.lower().endswith(_HEADERS):
         return []
     files = sorted(file for file in image.rglob("*") if file.is_file()) if image.is_dir() else [image]
     named = [(file.relative_to(image.parent).as_posix(), file.stat()) for file in files]
-    return [[name, status.st_size, status.st_mtime_ns] for name, status in named]
+    # the second time tells of files that were unpacked or copied together with their first one
+    return [[name, status.st_size, status.st_mtime_ns, status.st_ctime_ns] for name, status in named]
 
 
 def read_kept(case: BatchCase, settings: Settings) -> tuple[Result | None, str]:
@@ -91,7 +93,8 @@ def read_kept(case: BatchCase, settings: Settings) -> tuple[Result | None, str]:
         rows = json.loads((folder / MEASUREMENTS).read_text(encoding="utf-8"))
         fingerprint, content = done["settings"], done["content"]
         result = Result(case, tuple(rows), done["modality"], tuple(done["notes"]), done["seconds"])
-        told = done["stamps"]
+        told = done["stamps"] if done["image"] == str(case.image) else []
+        segmentation_of(settings.output, case).stat()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} is there but holds no result of a batch; move it, or choose another --output."
@@ -101,6 +104,15 @@ def read_kept(case: BatchCase, settings: Settings) -> tuple[Result | None, str]:
     if not changed and not _same_content(case, told, content):
         changed.append("another scan")
     return result, ", ".join(dict.fromkeys(changed))
+
+
+def changed_by_hand(output: Path, case: BatchCase) -> list[str]:
+    """What in the folder of a kept result no batch wrote, or was changed since; names."""
+    folder, segmentation = case_folder(output, case), segmentation_of(output, case)
+    ours = {DONE, MEASUREMENTS, PICTURE, segmentation.name}
+    names = sorted(path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("."))
+    done = json.loads((folder / DONE).read_text(encoding="utf-8"))
+    return names if done.get("segmentation") == sha256_of(segmentation) else [segmentation.name, *names]
 
 
 def _same_content(case: BatchCase, told: list, content: str) -> bool:
@@ -149,6 +161,7 @@ def write_done(folder: Path, case: BatchCase, settings: Settings, content: str, 
     """
     values = {
         "image": str(case.image),
+        "segmentation": sha256_of(folder / f"{case.id}.seg.nrrd"),
         "content": content,
         "stamps": told,
         "settings": settings.fingerprint(case.modality),
@@ -157,6 +170,32 @@ def write_done(folder: Path, case: BatchCase, settings: Settings, content: str, 
         "seconds": result.seconds,
     }
     (folder / DONE).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """Keeps other batches from a folder of results while the block runs.
+
+    Raises:
+        InputError: One is at work there.
+    """
+    from filelock import FileLock, Timeout
+
+    path = output / ".lock"
+    lock = FileLock(path)
+    try:
+        with suppress(NotImplementedError):  # some disks of clusters know no locks
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"Another batch is at work in {output}; wait until it has ended, or choose another --output."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows does it itself
+            path.unlink()
+        lock.release()
 
 
 def remove_parts(output: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from ..errors import SATError
 from ..worker.client import with_library
 from ..worker.connection import apart, kill_tree
+from ..worker.temporary import own_folder
 
 _LOG_LINES = 60
 _NAME = "satsegment: "  # before what the command says
@@ -38,16 +40,22 @@ class BatchProcess:
     def __init__(self, arguments: Sequence[str]) -> None:
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
         self._events: queue.SimpleQueue[dict] = queue.SimpleQueue()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "SATSegmentLib", "batch", *arguments, "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            env=with_library(None) | {"PYTHONUTF8": "1"},
-            **apart(),
-        )
+        self._folder = own_folder("sat-panel")  # of what it leaves when it is killed
+        environment = with_library(None) | {"PYTHONUTF8": "1", "DASK_TEMPORARY_DIRECTORY": str(self._folder)}
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "SATSegmentLib", "batch", *arguments, "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env=environment,
+                **apart(),
+            )
+        except BaseException:
+            self._folder.rmdir()
+            raise
         _alive.add(self)
         self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._read_log)]
         for reader in self._readers:
@@ -77,9 +85,10 @@ class BatchProcess:
         return error
 
     def kill(self) -> None:
-        """Ends it and all it started, at once."""
+        """Ends it and all it started, at once, and removes what it left; also to be called once it has ended."""
         if self._process.poll() is None:
             kill_tree(self._process)
+        shutil.rmtree(self._folder, ignore_errors=True)
         _alive.discard(self)
 
     def _read(self) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from ..errors import InputError, SATError
 from .cases import BatchCase
 from .cluster import connected, workers_a_machine
-from .kept import Result, read_kept, remove_parts
+from .kept import Result, case_folder, changed_by_hand, read_kept, remove_parts
 from .settings import CASES_AT_ONCE, Settings
 
 _MOST_DEATHS = 3  # of workers, by one case
@@ -40,11 +40,11 @@ def plan(cases: Sequence[BatchCase], settings: Settings, again: bool) -> Plan:
 
     Args:
         cases: All.
-        settings: Of the batch; its output need not exist.
+        settings: Of the batch; its output exists.
         again: Whether what was made of another scan or with other settings is to be done anew.
 
     Raises:
-        InputError: There is such a case and `again` is false, or a folder that is no result.
+        InputError: There is such a case and `again` is false, or it was changed by hand, or a folder is no result.
     """
     remove_parts(settings.output)
     kept, todo, changed = {}, [], {}
@@ -56,6 +56,11 @@ def plan(cases: Sequence[BatchCase], settings: Settings, again: bool) -> Plan:
         todo.append(case)
         if change:
             changed[case.id] = change
+            if again and (by_hand := changed_by_hand(settings.output, case)):
+                raise InputError(
+                    f"{case_folder(settings.output, case)} would be made anew and holds what was changed by hand "
+                    f"({', '.join(by_hand)}); move the folder away first."
+                )
     if changed and not again:
         named = [f"{name} ({change})" for name, change in list(changed.items())[:_SHOWN]]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""

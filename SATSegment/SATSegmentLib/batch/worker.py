@@ -13,9 +13,9 @@ import time
 import traceback
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import psutil
-import torch
 from distributed import get_worker
 
 from .. import __version__
@@ -23,9 +23,7 @@ from ..anatomy import coded_entry
 from ..anatomy.prompts import free_text, prompts_of
 from ..errors import Cancelled, SATError
 from ..imaging import Volume
-from ..inference import FeatureStore, Predictor
 from ..models import find_model
-from ..models.loading import load
 from ..output import Segment, measure, write_seg_nrrd, write_table
 from ..output.cleaning import clean
 from ..output.made_by import made_by
@@ -34,6 +32,9 @@ from .cases import BatchCase
 from .kept import MEASUREMENTS, PICTURE, Result, new_results, stamps, write_done
 from .picture import write_picture
 from .settings import CASES_AT_ONCE, Settings, model_hash
+
+if TYPE_CHECKING:
+    from ..inference import Predictor
 
 _RAM_SHARE = 0.25  # of what is free, for the features of each case at work
 
@@ -53,6 +54,11 @@ class _Model:
     """
 
     def __init__(self, settings: Settings, scratch: Path | None) -> None:
+        import torch  # here, as the command imports this module only to name its functions
+
+        from ..inference import FeatureStore, Predictor
+        from ..models.loading import load
+
         info = find_model(settings.model)
         if info.installed and model_hash(info) != settings.model_hash:
             raise SATError(
@@ -162,6 +168,8 @@ def segment_case(case: BatchCase, settings: Settings, run: str) -> Result:
 
 
 def _segment(case: BatchCase, settings: Settings, model: _Model, predictor: Predictor, turn: _Turn) -> Result:
+    from ..inference import FeatureStore
+
     start = time.perf_counter()
     told = stamps(case.image)
     volume = Volume.read(case.image, case.modality)

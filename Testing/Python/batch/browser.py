@@ -49,6 +49,7 @@ async def _evaluate(page: Path, expressions: list[str], folder: Path) -> list:
         assert "exceptionDetails" not in message["result"], message
         return message["result"]["result"].get("value")
 
-    while await evaluate("document.readyState") != "complete" or await evaluate("location.href") == "about:blank":
+    # asked at once, as the blank page was complete too
+    while not await evaluate("location.href !== 'about:blank' && document.readyState === 'complete'"):
         await asyncio.sleep(0.05)
     return [await evaluate(expression) for expression in expressions]

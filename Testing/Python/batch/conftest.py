@@ -16,9 +16,11 @@ SOURCES = Path(__file__).resolve().parents[3] / "SATSegment"
 class Command:
     """`satsegment batch` as a user runs it."""
 
-    def __init__(self, *arguments, **options) -> None:
-        command = [sys.executable, "-m", "SATSegmentLib", "batch", *map(str, arguments), "--json"]
+    def __init__(self, *arguments, temporary="", **options) -> None:
+        command = [sys.executable, "-m", "SATSegmentLib", "batch", *map(str, arguments), "--json", "--device", "cpu"]
         environment = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONUTF8": "1"}
+        if temporary:
+            environment["TMPDIR"] = str(temporary)
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.process = subprocess.Popen(command, env=environment, encoding="utf-8", **pipes, **options)
 
@@ -43,7 +45,7 @@ def batch():
 @pytest.fixture(scope="session")
 def start_batch():
     """Starts a batch in a process group of its own, as a terminal does."""
-    return lambda *arguments: Command(*arguments, start_new_session=True)
+    return lambda *arguments, **options: Command(*arguments, start_new_session=True, **options)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +40,37 @@ def test_two_scans_of_one_name_are_refused_with_both(tmp_path):
         find_cases(tmp_path, tmp_path / "out")
 
 
+def test_the_names_of_files_become_names_of_folders_everywhere(tmp_path):
+    for name in ("con.nii", "table.csv.nii.gz", "u\u0308.nii", "x y/" + "肝" * 70 + ".nii"):
+        touch(tmp_path / name)
+    ids = [case.id for case in find_cases(tmp_path, tmp_path / "out")]
+    assert ids == ["con_scan", "table.csv_scan", "\u00fc", "肝" * 33]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others on Windows")
+def test_a_folder_that_cannot_be_looked_into_is_said_not_left_out():
+    with tempfile.TemporaryDirectory() as name:
+        scans = Path(name)
+        scans.chmod(0o755)
+        touch(scans / "a.nii")
+        (scans / "closed").mkdir(mode=0)
+        user = os.geteuid()
+        if user == 0:  # may look into everything
+            os.seteuid(65534)
+        try:
+            with pytest.raises(InputError, match=r"closed cannot be looked into \(Permission denied\)"):
+                find_cases(scans, scans / "out")
+        finally:
+            os.seteuid(user)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_file_whose_name_is_no_text_is_refused_before_a_table_fails_to_name_it(tmp_path):
+    touch(tmp_path / os.fsdecode(b"a\xff.nii"))
+    with pytest.raises(InputError, match="is no text in UTF-8; rename it"):
+        find_cases(tmp_path, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     "text", ["id,image,modality\nx,a.nii,\ny,sub/b.nii,T1w\n", "\ufeffID; Image ; Modality\nx;a.nii;\ny;sub/b.nii;MR\n"]
 )
@@ -55,6 +90,11 @@ def test_a_csv_lists_paths_beside_it(tmp_path, text):
         ([{"id": "a", "image": "a.nii"}, {"id": "A", "image": "a.nii"}], 'The id "A" stands for'),
         ([{"id": "../a", "image": "a.nii"}], "cannot be the name of a folder"),
         ([{"id": ".a", "image": "a.nii"}], "cannot be the name of a folder"),
+        ([{"id": "nul.1", "image": "a.nii"}], "cannot be the name of a folder"),
+        ([{"id": "Table.csv", "image": "a.nii"}], "cannot be the name of a folder"),
+        ([{"id": "肝" * 80, "image": "a.nii"}], "cannot be the name of a folder"),
+        ([{"id": "\udcff", "image": "a.nii"}], "cannot be the name of a folder"),
+        ([{"id": "\u00fc", "image": "a.nii"}, {"id": "u\u0308", "image": "a.nii"}], "stands for"),
         ([{"image": "a.nii"}], "Line 1: id is missing"),
         ([{"id": "a", "image": None}], "Line 1: image is missing"),
         ([{"id": "a", "image": "a.nii", "modality": "x-ray"}], 'Line 1: "x-ray" is no modality'),

@@ -109,36 +109,36 @@ def test_the_page_opens_from_its_file_shows_pictures_and_sorts(first, tmp_path):
         assert link.startswith((folder / "out").as_uri())
 
 
-def test_what_is_done_is_not_done_again(first, tmp_path, batch, write_scan):
+def test_what_is_done_is_not_done_again(first, tmp_path, batch, write_scan, capsys):
+    from SATSegmentLib.cli import main
+
     folder, _ = first
     shutil.copytree(folder, tmp_path / "copy")
     scans, output = tmp_path / "copy" / "in", tmp_path / "copy" / "out"
-    (scans / "a.nrrd").touch()  # of the same content
-    (scans / "c.nii.gz").unlink()
-    write_scan(scans / "c.nii.gz", brighter=-20)
     before = {name: content(output / name) for name in ("a", "sub_b")}
-    arguments = ["--cases", scans, "--output", output, "--modality", "ct", "--terms"]
-    result = batch(*arguments, *TERMS)
-    assert (result.code, result.done()) == (0, ["c"]), result.errors
-    assert result.events[0]["kept"] == ["a", "sub_b"]
-    assert {name: content(output / name) for name in ("a", "sub_b")} == before
-    assert [row["id"] for row in table_of(output)] == ["a", "a", "c", "c", "sub_b", "sub_b"]
-
     write_scan(scans / "a.nrrd", brighter=40)
-    result = batch(*arguments, *TERMS)
-    assert (result.code, result.events) == (2, [])
-    assert "a (another scan). Give --again" in result.errors
-    assert content(output / "a") == before["a"]
-
-    result = batch(*arguments, "right lung")
-    assert result.code == 2
-    assert "a (other terms), c (other terms), sub_b (other terms). Give --again" in result.errors
-    assert content(output / "a") == before["a"]
+    arguments = ["--cases", str(scans), "--output", str(output), "--modality", "ct", "--terms"]
+    for terms, message in (
+        (TERMS, "made otherwise: a (another scan). Give --again"),
+        (["right lung"], "a (other terms), sub_b (other terms). Give --again"),
+    ):
+        assert main(["batch", *arguments, *terms]) == 2
+        assert message in capsys.readouterr().err
+    assert {name: content(output / name) for name in ("a", "sub_b")} == before
 
     result = batch(*arguments, *TERMS, "--again")
-    assert (result.code, result.done()) == (0, ["a"])
+    assert (result.code, sorted(result.done())) == (3, ["a", "c"]), result.errors  # what failed is tried again
+    assert result.events[0]["kept"] == ["sub_b"]
     assert content(output / "a") != before["a"]
     assert content(output / "sub_b") == before["sub_b"]
+    assert [row["id"] for row in table_of(output)] == ["a", "a", "c", "sub_b", "sub_b"]
+
+    (scans / "a.nrrd").touch()  # of the same content
+    (scans / "c.nii.gz").unlink()
+    assert main(["batch", *arguments, *TERMS, "--json"]) == 0
+    plan, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (plan["kept"], end["failed"]) == (["a", "sub_b"], [])
+    assert [row["id"] for row in table_of(output)] == ["a", "a", "sub_b", "sub_b"]
 
 
 @pytest.mark.parametrize(

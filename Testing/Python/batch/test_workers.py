@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -23,6 +24,17 @@ def workers_of(process):
     return [child for child in children if any("spawn_main" in part for part in child.cmdline())]
 
 
+def open_pipe(folder, run):
+    """Opens the pipe once a worker reads it."""
+    while True:
+        try:
+            return os.open(folder / "stuck.mha", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO
+            assert run.process.poll() is None, run.end().errors
+            time.sleep(0.05)
+
+
 @pytest.fixture
 def stuck(tmp_path, write_scan):
     """A list of a scan and of a pipe that pretends to be one: who reads it waits until somebody writes to it."""
@@ -37,7 +49,7 @@ def stuck(tmp_path, write_scan):
 def test_a_worker_killed_loses_nothing_and_a_case_that_always_kills_its_worker_is_told(stuck, start_batch):
     run = start_batch("--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out")
     for _ in range(3):
-        pipe = os.open(stuck / "stuck.mha", os.O_WRONLY)  # waits until a worker reads it
+        pipe = open_pipe(stuck, run)
         (worker,) = workers_of(run.process)
         worker.kill()
         worker.wait()
@@ -53,8 +65,10 @@ def test_a_worker_killed_loses_nothing_and_a_case_that_always_kills_its_worker_i
 
 @posix
 def test_ctrl_c_stops_at_once_and_what_is_done_stays(stuck, start_batch):
-    run = start_batch("--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out")
-    pipe = os.open(stuck / "stuck.mha", os.O_WRONLY)
+    (stuck / "tmp").mkdir()
+    arguments = ["--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out"]
+    run = start_batch(*arguments, temporary=stuck / "tmp")
+    pipe = open_pipe(stuck, run)
     (worker,) = workers_of(run.process)
     start = time.monotonic()
     os.killpg(run.process.pid, signal.SIGINT)
@@ -64,6 +78,7 @@ def test_ctrl_c_stops_at_once_and_what_is_done_stays(stuck, start_batch):
     assert run.code == 130
     assert run.errors == "satsegment: stopped; nothing was written that is not complete.\n"
     assert not worker.is_running()
+    assert not list((stuck / "tmp").iterdir())
     left = [path.name for path in (stuck / "out").iterdir()] if (stuck / "out").exists() else []
     assert left in ([], ["good"])
 
@@ -82,17 +97,19 @@ def test_each_gpu_gets_a_process_and_nobody_else_can_give_it_work():
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-def test_a_cluster_of_ones_own_does_it(tmp_path, write_scan, batch):
+def test_a_cluster_of_ones_own_does_it(tmp_path, write_scan, capsys):
     from distributed import LocalCluster
 
-    for name in "abc":
-        write_scan(tmp_path / "in" / f"{name}.nrrd", brighter=ord(name))
-    options = {"dashboard_address": None, "memory_limit": 0}
+    from SATSegmentLib.cli import main
+
+    for name in "äb":
+        write_scan(tmp_path / "in" / f"{name} 1.nrrd", brighter=ord(name))
+    options = {"dashboard_address": None, "memory_limit": 0, "processes": False, "protocol": "tcp"}
     with LocalCluster(n_workers=1, threads_per_worker=4, **options) as cluster:
-        arguments = ["--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out"]
-        result = batch(*arguments, "--scheduler", cluster.scheduler_address)
-    assert (result.code, sorted(result.done())) == (0, ["a", "b", "c"]), result.errors
-    assert (tmp_path / "out" / "c" / "c.seg.nrrd").is_file()
+        arguments = ["--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out", "--device", "cpu"]
+        assert main(["batch", *map(str, arguments), "--scheduler", cluster.scheduler_address]) == 0
+    assert "2 of 2 scans are done" in capsys.readouterr().out
+    assert (tmp_path / "out" / "ä_1" / "ä_1.seg.nrrd").is_file()
 
 
 def test_a_worker_that_cannot_do_it_says_why(tmp_path):

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import slicerio
+from Testing.Python.imaging.dicom_made import write_series
 
 from SATSegmentLib.imaging import Volume
 
@@ -229,3 +231,39 @@ def test_a_modality_the_model_was_not_trained_on_is_said(chest_ct, capsys):
     captured = capsys.readouterr()
     assert "was not trained on it for pet" in captured.err
     assert json.loads(captured.out)["segments"][0]["free_text"]
+
+
+def test_a_dicom_scan_gives_dicom_seg_of_its_own_slices(chest_ct, tmp_path, capsys):
+    import highdicom
+
+    from SATSegmentLib.cli import main
+
+    chest = Volume.read(chest_ct)
+    part = Volume(np.ascontiguousarray(chest.array[20:108, 30:100, 8:24]), chest.affine, "ct")
+    files = write_series(tmp_path / "scan ü", part)
+    target = tmp_path / "seg.dcm"
+    arguments = ["segment", str(tmp_path / "scan ü"), "--terms", "right lung", "Lunge, links", "--json"]
+    assert main([*arguments, "--output", str(target)]) == 0
+    rows = json.loads(capsys.readouterr().out)["segments"]
+    seg = highdicom.seg.segread(target)
+    names = [(one.SegmentLabel, one.SegmentedPropertyTypeCodeSequence[0].CodeValue) for one in seg.SegmentSequence]
+    assert names == [("right lung", "39607008"), ("lunge, links", "39607008")]
+    assert (str(seg.PatientName), seg.PatientID, seg.StudyInstanceUID) == ("Müller^Max", "17", "1.2.3")
+    uids = [pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID for file in files]
+    masks = seg.get_pixels_by_source_instance(uids, assert_missing_frames_are_empty=True, ignore_spatial_locations=True)
+    assert [int(mask.sum()) for mask in np.moveaxis(masks, -1, 0)] == [row["voxels"] for row in rows]
+    assert min(row["voxels"] for row in rows) > 100
+    before = target.read_bytes()
+    assert main([*arguments, "--output", str(target)]) == 2  # not without --overwrite
+    assert target.read_bytes() == before
+
+
+def test_a_scan_that_is_no_dicom_is_told_so_before_the_work(chest_ct, tmp_path, capsys):
+    from SATSegmentLib.cli import main
+
+    target = tmp_path / "seg.dcm"
+    assert main(["segment", str(chest_ct), "--terms", "liver", "--output", str(target)]) == 2
+    captured = capsys.readouterr()
+    assert "DICOM" in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

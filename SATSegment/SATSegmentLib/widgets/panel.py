@@ -23,6 +23,7 @@ from .conflicts import without_conflicts
 from .exports import ExportMenu
 from .image_form import ImageForm
 from .many_volumes import ManyVolumes
+from .outcome import Cleaning
 from .picker import TermPicker
 from .results import ResultsTable
 from .search_index import entry_of, search_index, warm_up
@@ -252,7 +253,8 @@ class Panel:
             node = self.node.outputSegmentation or (made := self._new_output())
             asked, replaced = without_conflicts(SegmentWriter(node, self.node.inputVolume), asked)
             if asked:
-                self.session.segment(settings, asked, node, replaced)
+                cleaning = Cleaning(self.node.keepLargest, self.node.fillHoles)
+                self.session.segment(settings, asked, node, replaced, cleaning)
             self._made = made
         except SATError as error:
             self._made = made

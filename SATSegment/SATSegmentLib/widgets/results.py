@@ -53,6 +53,7 @@ class ResultsTable:
         place = self.table.rowCount
         self.table.rowCount = place + 1
         marks = marks_of(row)
+        tip = "\n".join([*marks, *cleaning_of(row)]) or _("Click to go there.")
         values = (
             f"{row.name} ⚠" if marks else row.name,
             f"{row.volume_ml:.1f}" if row.voxels else "–",
@@ -62,7 +63,7 @@ class ResultsTable:
         )
         for column, value in enumerate(values):
             item = qt.QTableWidgetItem(value)
-            item.setToolTip("\n".join(marks) or _("Click to go there."))
+            item.setToolTip(tip)
             if column:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             self.table.setItem(place, column, item)
@@ -83,3 +84,9 @@ def marks_of(row: Row) -> list[str]:
     if row.touches_border:
         marks.append(_("It touches the volume's border, so a part of it may be missing."))
     return marks
+
+
+def cleaning_of(row: Row) -> list[str]:
+    """What was done to its mask after the model gave it, a sentence; none where nothing was found or done."""
+    cleaned = row.measured.get("cleaned") if row.voxels else None
+    return [_("Cleaned: {what}.").format(what=cleaned)] if cleaned else []

@@ -15,6 +15,7 @@ from ..output.table import COLUMNS
 from .asked import Asked
 
 _SECONDS = "seconds"
+_TEXTS = ("type", "modifier", "cleaned")
 
 
 @dataclass
@@ -46,9 +47,11 @@ class Row:
     edited: bool = False
 
 
-def row_of(volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: float, segment_id: str) -> Row:
+def row_of(
+    volume: Volume, term: Asked, mask: Mask, confidence: float, seconds: float, segment_id: str, cleaned: str = ""
+) -> Row:
     """The line of a mask that has just arrived; goes through its voxels, so it is nothing for Slicer's own thread."""
-    measured = measure(volume, Segment(term.name, mask, term.entry), confidence)
+    measured = measure(volume, Segment(term.name, mask, term.entry), confidence, cleaned)
     center = None
     if mask.voxels:
         middle = np.add(mask.start, np.divide(np.subtract(mask.block.shape, 1), 2))
@@ -85,8 +88,8 @@ def row_of_kept(kept: KeptSegment) -> Row:
     values = _read(kept.measured)
     known = values.get("voxels") == kept.voxels
     measured = dict.fromkeys(COLUMNS)
-    # codes are the term's, whatever became of the voxels
-    measured |= values if known else {key: values.get(key) for key in ("type", "modifier")}
+    # codes are the term's, and cleaning was done, whatever became of the voxels
+    measured |= values if known else {key: values.get(key) for key in _TEXTS}
     confidence = None
     with suppress(TypeError, ValueError):
         confidence = float(kept.confidence)
@@ -116,9 +119,8 @@ def _read(text: str | None) -> dict:
         return {}
     if not isinstance(values, dict):
         return {}
-    texts = ("type", "modifier")
     return {
         key: value
         for key, value in values.items()
-        if key in (*COLUMNS, _SECONDS) and isinstance(value, str if key in texts else (int, float))
+        if key in (*COLUMNS, _SECONDS) and isinstance(value, str if key in _TEXTS else (int, float))
     }

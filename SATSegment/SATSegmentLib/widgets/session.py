@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
@@ -22,7 +23,7 @@ from ..mrml.volumes import volume_of
 from ..worker.client import Worker, WorkerError, image_message, mask_of_result
 from ..worker.temporary import own_folder, sweep
 from .asked import Asked, ImageSettings
-from .outcome import Outcome, edited
+from .outcome import NO_CLEANING, Cleaning, Outcome, edited
 from .previews import Previews
 from .rows import Row
 
@@ -102,9 +103,10 @@ class Session:
         if self._key is not None and not self._is_held():  # the process ended while nothing was asked of it
             self._image_gone()
             self._changed()
-        if self._over and not self._outcome.measuring:
-            self._idle()
-            self._changed()
+        if self._over:
+            self._end_in_turn()
+            if not self.busy:
+                self._changed()
 
     # The image
 
@@ -187,6 +189,7 @@ class Session:
         asked: Sequence[Asked],
         segmentation_node,
         replace: dict[str, str] | None = None,
+        cleaning: Cleaning = NO_CLEANING,
     ) -> None:
         """Segments terms into a segmentation, as one step that `undo` takes back; encodes the image first if needed.
 
@@ -197,6 +200,7 @@ class Session:
             asked: The terms, in order.
             segmentation_node: vtkMRMLSegmentationNode.
             replace: Ids of the segments that terms replace, by the term's name; other terms get new segments.
+            cleaning: What is done to the masks first.
 
         Raises:
             InputError: The volume or region cannot be used, there is nothing to do, or something is running.
@@ -213,7 +217,9 @@ class Session:
         self.show_output(segmentation_node)
 
         def begin() -> None:
-            self._with_image(settings, volume, lambda: self._predict(settings, asked, segmentation_node, replace))
+            self._with_image(
+                settings, volume, lambda: self._predict(settings, asked, segmentation_node, replace, cleaning)
+            )
 
         free = [term for term in asked if term.free]
         if free:
@@ -257,7 +263,13 @@ class Session:
         self._changed()
 
     def _predict(
-        self, settings: ImageSettings, asked: list[Asked], segmentation_node, replace: dict, again: bool = True
+        self,
+        settings: ImageSettings,
+        asked: list[Asked],
+        segmentation_node,
+        replace: dict,
+        cleaning: Cleaning,
+        again: bool = True,
     ) -> None:
         volume = self._volume
         writer = self._writer = SegmentWriter(segmentation_node, settings.volume_node)
@@ -276,11 +288,20 @@ class Session:
                 return  # the scene was closed, or the node removed
             own, told = values["seconds"] - told, values["seconds"]
             mask = mask_of_result(values, binary, volume.shape)
+            if any(cleaning):
+                put_it = partial(put, values, own)
+                self._outcome.clean(mask, cleaning, lambda made: self._guarded(lambda: put_it(*made.result())))
+            else:
+                put(values, own, mask, "")
+
+        def put(values: dict, own: float, mask: Mask, cleaned: str) -> None:
+            if self._writer is not writer:
+                return
             confidence = values["confidence"]
             tags = {MODEL_TAG: settings.model, VERSION_TAG: __version__, CONFIDENCE_TAG: f"{confidence:.3f}"}
             for term in of_prompt[values["prompt"]]:
                 segment_id = writer.put(term.name, term.entry, mask, tags, replace.get(term.name))
-                self._outcome.add(run, volume, term, mask, confidence, own, segment_id)
+                self._outcome.add(run, volume, term, mask, confidence, own, segment_id, cleaned)
 
         def done(_answer: dict) -> None:
             self.seconds["segment"] = time.monotonic() - start
@@ -297,7 +318,7 @@ class Session:
                 lambda: self._encode(
                     settings,
                     volume_of(settings.volume_node, settings.modality),
-                    lambda: self._predict(settings, asked, segmentation_node, replace, again=False),
+                    lambda: self._predict(settings, asked, segmentation_node, replace, cleaning, again=False),
                 )
             )
 
@@ -318,7 +339,8 @@ class Session:
         return {"key": self._image, "prompts": [term.prompt for term in asked], "folder": folder}
 
     def cancel(self) -> None:
-        """Stops what runs; segments that have arrived stay."""
+        """Stops what runs; segments that have arrived stay, masks that are still being cleaned do not become any."""
+        self._outcome.drop_uncleaned()
         if self._handing is not None:
             self._handing[0].add_done_callback(lambda _written, file=self._image_file: _remove(file))
             self._handing = None
@@ -442,6 +464,7 @@ class Session:
 
     def _stop(self, error: SATError) -> None:
         self.error = error
+        self._outcome.drop_uncleaned()
         if self._request is not None and self.busy:
             self.worker.cancel(self._request)
         else:
@@ -461,13 +484,17 @@ class Session:
             self._outcome.drop_empty()
 
     def _end(self) -> None:
-        """The run ends once all its rows are known."""
-        self._finish_writing()
+        """The run ends once all its segments and rows are there."""
         self._request = None
         self._over = True
-        if not self._outcome.measuring:
-            self._idle()
+        self._end_in_turn()
         self._changed()
+
+    def _end_in_turn(self) -> None:
+        if not self._outcome.cleaning:
+            self._finish_writing()
+            if not self._outcome.measuring:
+                self._idle()
 
     def _idle(self) -> None:
         self.stage, self.progress, self._request, self._over = IDLE, None, None, False

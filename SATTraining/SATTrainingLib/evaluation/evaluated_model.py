@@ -24,7 +24,7 @@ class EvaluatedModel:
     Attributes:
         name: For people.
         sha256: Of its `model.json`, which holds the hashes of all its files.
-        steps: Of its recipe, where it has one; the checkpoint kept may be an earlier one.
+        steps: Of its recipe, of all its trainings, where it has one; the checkpoint kept may be an earlier one.
 
     Raises:
         InputError: There is no such model.
@@ -37,9 +37,10 @@ class EvaluatedModel:
         self.name = info.name
         self.sha256 = sha256_of(info.folder / CONFIG)
         self.steps: int | None = None
-        with suppress(OSError, ValueError, AttributeError):  # for people: it may be lacking, or be anything
-            steps = json.loads((info.folder / _RECIPE).read_text(encoding="utf-8")).get("steps")
-            self.steps = steps if isinstance(steps, int) else None
+        with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):  # for people: it may be anything
+            recipe = json.loads((info.folder / _RECIPE).read_text(encoding="utf-8"))
+            trainings = recipe.get("trainings", [recipe])
+            self.steps = sum(training["steps"] for training in trainings)
         self._trained = {(term.term, term.modality) for term in self._loaded.terms}
 
     def is_trained(self, term: str, modality: str) -> bool:

@@ -42,6 +42,8 @@ def idle(panel):
     def wait(seconds=120):
         assert Harness.wait_until(lambda: not panel.background.title, seconds), panel.background.title
 
+    # GPUs are looked for a moment after the panel was opened
+    assert Harness.wait_until(lambda: panel.training.memories is not None, 120)
     wait()
     return wait
 

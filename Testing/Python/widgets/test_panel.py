@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -212,6 +213,39 @@ def test_a_run_gives_coded_coloured_segments_and_results(widget, panel, chest, t
     Harness.click(panel.ui.undoButton)
     assert segments(widget) == []
     assert not panel.ui.undoButton.enabled
+
+
+def test_cleaning_is_off_until_one_ticks_it_and_is_told_and_kept(widget, panel, chest, tmp_path):
+    import slicer
+
+    ui, node = panel.ui, widget._parameterNode
+    assert not (ui.keepLargest.checked or ui.fillHoles.checked or node.keepLargest or node.fillHoles)
+    Harness.click(ui.keepLargest)
+    add(panel, "heart")
+    run(panel)
+    Harness.click(ui.fillHoles)
+    add(panel, "rt lung")
+    Harness.answer("Skip")  # of the heart
+    run(panel)
+    said = [row.measured["cleaned"] for row in panel.session.rows]
+    assert [text.startswith("largest component (") for text in said] == [True, True]
+    assert [", holes filled (" in text for text in said] == [False, True]
+    assert int(said[0].split("(")[1].split()[0]) < 0
+    tips = [panel.results.table.item(row, 0).toolTip() for row in range(2)]
+    assert [tip.splitlines()[-1] for tip in tips] == [f"Cleaned: {text}." for text in said]
+    Harness.answer(str(tmp_path / "a.csv"))
+    panel.exports.table()
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        assert [row["cleaned"] for row in csv.DictReader(file)] == said
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    Harness.close_scene()
+    assert not ui.keepLargest.checked
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    Harness.process_events()
+    assert ui.keepLargest.checked and ui.fillHoles.checked
+    assert Harness.wait_until(lambda: len(panel.session.rows) == 2, 10)
+    assert [row.measured["cleaned"] for row in panel.session.rows] == said
+    assert panel.results.table.item(0, 0).toolTip() == tips[0]
 
 
 def test_terms_the_segmentation_has_are_not_overwritten_unasked(widget, panel, chest):

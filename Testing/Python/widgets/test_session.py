@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import slicerio
 
 from SATSegmentLib.anatomy import coded_entry
 from SATSegmentLib.errors import InputError
-from SATSegmentLib.imaging import Volume
+from SATSegmentLib.imaging import Mask, Volume
 from SATSegmentLib.mrml.kept import kept_segments
+from SATSegmentLib.mrml.layers import voxels_of
+from SATSegmentLib.output.cleaning import clean
 from SATSegmentLib.widgets.asked import Asked, ImageSettings
+from SATSegmentLib.widgets.outcome import Cleaning
 from SATSegmentLib.widgets.session import ENCODING, IDLE, Session
 from SATSegmentLib.worker.client import Worker
 
@@ -541,3 +545,45 @@ def test_the_handed_over_files_of_a_session_go_with_it(small, output):
     session.cancel()
     session.close()
     assert not folder.exists()
+
+
+def mask_of(output, row) -> Mask:
+    """The part of a mask that its segment holds."""
+    return Mask.of(voxels_of(output.GetSegmentation().GetSegment(row.segment_id)).block)
+
+
+def test_masks_are_cleaned_where_that_is_asked_and_the_results_say_so(session, worker, small, output):
+    session.segment(small, asked("vertebrae"), output)
+    wait(session)
+    (plain,) = session.rows
+    assert plain.measured["components"] > 1  # or there would be nothing to clean
+    assert plain.measured["cleaned"] is None
+    session.segment(small, asked("vertebrae", "right lung"), output, cleaning=Cleaning(largest=True, holes=True))
+    wait(session)
+    assert session.error is None
+    assert names_of(output) == ["vertebrae", "vertebrae", "right lung"]
+    expected, said = clean(mask_of(output, plain), True, True)
+    row = session.rows[1]
+    assert (row.voxels, row.measured["components"], row.measured["cleaned"]) == (expected.voxels, 1, said)
+    np.testing.assert_array_equal(mask_of(output, row).block, expected.block)
+    again = Session(worker)
+    again.show_output(output)
+    wait(again, lambda: len(again.rows) == 3)
+    assert [one.measured["cleaned"] for one in again.rows] == [one.measured["cleaned"] for one in session.rows]
+    session.undo()
+    assert [one.segment_id for one in session.rows] == [plain.segment_id]
+
+
+def test_a_run_whose_masks_are_being_cleaned_can_be_cancelled(session, small, output):
+    session.encode(small)
+    wait(session)
+    held = threading.Event()
+    session._outcome._measuring.submit(held.wait)  # the thread has its hands full
+    session.segment(small, asked("right lung", "left lung"), output, cleaning=Cleaning(largest=True))
+    wait(session, lambda: session._request is None)
+    assert session.busy
+    assert names_of(output) == []
+    session.cancel()
+    held.set()
+    wait(session)
+    assert (names_of(output), session.rows, session.can_undo, session.error) == ([], [], False, None)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import urllib.request
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -31,6 +32,8 @@ QT_LIBRARIES = (
 )
 DRAWS = "from PySide6 import QtGui; QtGui.QGuiApplication([]); assert QtGui.QFontDatabase.families()"
 COVERAGE = ("--cov=SATSegmentLib", "--cov=SATTrainingLib", "--cov-report=term:skip-covered")
+TEST_PROGRAMS = {"dciodvfy": "dicom3tools", "chromium": "chromium"}
+AT_ONCE = ("-n", "2", "--dist", "loadfile")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 SUPPORTED = ((3, 10), (3, 13))
 # Before sys.monitoring, coverage doubles the time of tests that are Python alone
@@ -71,7 +74,8 @@ def main() -> int:
             return run("Testing/Benchmarks/run.py", *arguments)
         if options.command == "coverage":
             install_qt_libraries()
-            return run("-m", "pytest", *COVERAGE, *arguments)
+            install_test_programs()
+            return run("-m", "pytest", *AT_ONCE, *COVERAGE, *arguments)
         return tests(arguments)
     except subprocess.CalledProcessError as error:
         print(f"\n{' '.join(map(str, error.cmd))} failed with code {error.returncode}.", file=sys.stderr)
@@ -103,14 +107,24 @@ def install_qt_libraries() -> None:
     """Installs what Qt needs to draw without a screen, where apt may; else says so."""
     command = [PYTHON, "-c", DRAWS]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
-    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
-        return
+    if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        apt_install(QT_LIBRARIES, "Qt cannot draw here")
+
+
+def install_test_programs() -> None:
+    """Installs the programs that tests run, where apt may; else says so."""
+    if missing := [package for program, package in TEST_PROGRAMS.items() if not shutil.which(program)]:
+        apt_install(missing, "Some tests will be skipped")
+
+
+def apt_install(packages: Sequence[str], without: str) -> None:
+    """Installs Debian packages where this process may; else says what is lacking without them."""
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
         subprocess.run(["apt-get", "update"], check=True, **quiet)
-        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *QT_LIBRARIES], check=True, **quiet)
+        subprocess.run(["apt-get", "install", "--yes", "--no-install-recommends", *packages], check=True, **quiet)
         return
-    print(f"Qt cannot draw here; on Debian and Ubuntu: apt install {' '.join(QT_LIBRARIES)}", file=sys.stderr)
+    print(f"{without}; on Debian and Ubuntu: apt install {' '.join(packages)}", file=sys.stderr)
 
 
 def has_pip() -> bool:
@@ -152,11 +166,12 @@ def environment() -> dict[str, str]:
 def tests(arguments: list[str]) -> int:
     """Lints, then runs pytest, with coverage where it costs next to nothing; with arguments, pytest alone."""
     install_qt_libraries()
+    install_test_programs()
     if arguments:
         return run("-m", "pytest", *arguments)
     for check in (["check"], ["format", "--check"]):
         subprocess.run([PYTHON, "-m", "ruff", *check, "."], cwd=ROOT, check=True)
-    return run("-m", "pytest", *(COVERAGE if CHEAP_COVERAGE else ()))
+    return run("-m", "pytest", *AT_ONCE, *(COVERAGE if CHEAP_COVERAGE else ()))
 
 
 if __name__ == "__main__":

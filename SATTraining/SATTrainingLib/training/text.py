@@ -116,8 +116,10 @@ def make_queries(
         made from, for `prompt_encoder`.
 
     Raises:
-        ModelError: The text encoder is not installed.
+        InputError: The text encoder does not fit, or cannot be trained as asked.
+        ModelError: It is not installed.
     """
+    check_text(None if base is None else base[1].folder, taught, how, width)
     if taught is not None:
         encoder = encoder_folder.load(taught)[1]
         queries = (EncoderQueries if how == "all" else HeadQueries)(encoder, pairs)

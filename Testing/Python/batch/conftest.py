@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ class Command:
         if temporary:
             environment["TMPDIR"] = str(temporary)
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if os.name == "posix":  # a parent may have had Ctrl-C ignored
+            options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.process = subprocess.Popen(command, env=environment, encoding="utf-8", **pipes, **options)
 
     def end(self) -> Command:

@@ -37,7 +37,7 @@ def test_search_as_json(run):
     assert hits[0]["id"] == "UBERON:0002168"
     assert hits[0]["codes"]["type"] == ["SCT", "39607008", "Lung"]
     assert hits[0]["codes"]["modifier"][2] == "Left"
-    assert hits[0]["trained"] == ["ct"]  # by the built-in model
+    assert hits[0]["trained"] == ["ct", "mri"]  # by the built-in model
 
 
 def test_search_offers_any_text(run):

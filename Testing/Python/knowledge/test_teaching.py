@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -138,6 +139,14 @@ def test_a_stop_is_answered_with_a_checkpoint_and_the_run_goes_on(config, tmp_pa
     assert train(folder) == runs.DONE  # nothing left to do
 
 
+def _with_plain_text(folder):
+    """A model whose text head has no refinement."""
+    shutil.copytree(find_model("sat-tiny").folder, folder / "plain")
+    path = folder / "plain" / "model.json"
+    path.write_text(path.read_text().replace('"minilm-knowledge"', '"minilm"'))
+    return path.parent
+
+
 def test_another_runs_folder_or_checkpoint_is_refused(config, tmp_path):
     folder = tmp_path / "run"
     create_run(config, folder)
@@ -157,7 +166,7 @@ def test_another_runs_folder_or_checkpoint_is_refused(config, tmp_path):
     with pytest.raises(InputError, match="no model"):
         create_run(replace(config, encoder="unheard-of"), tmp_path / "other")
     with pytest.raises(InputError, match="no room for knowledge"):
-        create_run(replace(config, encoder="sat-tiny"), tmp_path / "tiny")
+        create_run(replace(config, encoder=str(_with_plain_text(tmp_path))), tmp_path / "tiny")
     with pytest.raises(InputError, match="a bert transformer"):
         create_run(replace(config, encoder=str(minilm_folder())), tmp_path / "bert")
 

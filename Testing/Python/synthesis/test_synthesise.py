@@ -114,10 +114,12 @@ def test_several_processes_make_the_same_and_the_loss_of_one_is_told(config, tmp
     settings = SynthesisConfig.read(config("ct: 1"))
     synthesise(settings, tmp_path / "one")
     here, killed = psutil.Process(), []
+    others = here.children()
 
     def kill_one():
         while not killed:
-            killed.extend(child for child in here.children() if "spawn_main" in " ".join(child.cmdline()))
+            started = [child for child in here.children() if child not in others]
+            killed.extend(child for child in started if "spawn_main" in " ".join(child.cmdline()))
         killed[0].kill()
 
     threading.Thread(target=kill_one, daemon=True).start()

@@ -79,7 +79,7 @@ print(widget.ui.startButton.toolTip)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert "set() [] True" in result.stdout, result.stdout + result.stderr[-2000:]
-    assert "Missing: torch, nibabel" in result.stdout and "monai" in result.stdout
+    assert "Missing: torch, " in result.stdout and "nibabel" in result.stdout and "monai" in result.stdout
     assert "Install what is missing first" in result.stdout
 
 

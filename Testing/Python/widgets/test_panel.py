@@ -724,7 +724,7 @@ def test_packages_that_cannot_be_installed_say_why(panel):
 
 
 def test_what_is_kept_is_shown_and_cleared_when_one_says_so(widget, panel, chest):
-    assert "Models: 12 MB" in panel.setup.kept.text
+    assert "Models: 9 MB" in panel.setup.kept.text
     assert "Nothing is kept" in panel.setup.clear_button.toolTip
     add(panel, "rt lung")
     run(panel)

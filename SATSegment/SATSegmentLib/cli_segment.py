@@ -129,20 +129,18 @@ def _check_suffixes(options: argparse.Namespace) -> None:
 
 
 def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[list[dict], dict[str, str]]:
-    from .anatomy import coded_entry
-    from .output import Segment, measure, write_label_map, write_masks, write_overview, write_seg_nrrd, write_table
-    from .output.cleaning import clean
+    from .output import write_label_map, write_masks, write_overview, write_seg_nrrd, write_table
     from .output.dicom_seg import write_dicom_seg
     from .output.made_by import made_by
-    from .output.measurements import radiomics_of
+    from .output.measured import measured
 
     segments, rows = [], []
     for term, result in results.items():
-        mask, cleaned = clean(result.region, options.largest_component, options.fill_holes)
-        segment = Segment(term, mask, coded_entry(result.prompt))
-        row = measure(volume, segment, result.confidence, cleaned)
+        found = result.prompt, result.region, result.confidence
+        asked = options.largest_component, options.fill_holes, options.radiomics
+        segment, row = measured(volume, term, *found, *asked)
         segments.append(segment)
-        rows.append(row | radiomics_of(volume, segment) if options.radiomics else row)
+        rows.append(row)
     outputs = {}
     if options.masks:
         write_masks(options.masks, volume, segments)

@@ -35,13 +35,14 @@ def add_resume(commands) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    from .caches import cases_cache
     from .training.config import TrainingConfig
-    from .training.start import cache_folder, prepare
+    from .training.start import prepare
 
     config = TrainingConfig.read(options.config)
     prepared = prepare(config, lambda done, total: print(f"prepared {done} of {total} cases", flush=True))
     voxels = {term for case in prepared for term in case.terms}
-    print(f"{len(prepared)} cases with {len(voxels)} terms are prepared in {cache_folder()}.")
+    print(f"{len(prepared)} cases with {len(voxels)} terms are prepared in {cases_cache()}.")
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ folder where it worked:
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from .export.model import export_run
 from .knowledge import start as knowledge
 from .knowledge.config import KnowledgeConfig
 from .launch.process import environment, is_alive
-from .settings import read_settings, refuse_unknown
+from .settings import read_settings, refuse_unknown, write_settings
 from .synthesis.config import SynthesisConfig
 from .training.config import TrainingConfig
 from .training.start import create_run
@@ -206,9 +205,7 @@ def _absolute(synthesis: dict, data: Path) -> dict:
 
 
 def _write(path: Path, values: dict) -> Path:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_settings(path, values)
     return path
 
 

@@ -31,6 +31,23 @@ def read_settings(path: Path) -> object:
         raise InputError(f"The configuration {path} is malformed: {' '.join(str(error).split())}.") from error
 
 
+def write_settings(path: Path, values: object) -> None:
+    """Writes YAML or JSON, by the file's suffix; the inverse of `read_settings`.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    if path.suffix == ".json":
+        text = json.dumps(values, indent=2) + "\n"
+    else:
+        import yaml
+
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
 def refuse_unknown(kind: type, values: object, of: str = "") -> None:
     """Refuses keys that a dataclass does not have, and names the nearest that it has.
 

@@ -21,7 +21,6 @@ from SATSegmentLib.models import find_model
 from SATSegmentLib.models.loading import load
 from SATTrainingLib.cases import DatasetLabels, read_cases
 from SATTrainingLib.cases.masks import read_layers
-from SATTrainingLib.settings import read_settings
 from SATTrainingLib.training.config import TrainingConfig
 
 NAME, ABSENT = "name", "absent"
@@ -71,7 +70,7 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, required=True)
     parser.add_argument("--datasets", type=Path, required=True)
     options = parser.parse_args()
-    told = {"cases": str(options.cases), "datasets": read_settings(options.datasets)}
+    told = {"cases": str(options.cases), "datasets": str(options.datasets.absolute())}
     datasets = TrainingConfig.from_dict(told, options.datasets, Path()).datasets
     found = [ask(name, read_cases(options.cases), datasets) for name in options.models]
     for key in sorted(key for key in found[0] if key[0] != ABSENT):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..imaging import modality_of_word
+from ..imaging.dicom_series import is_marked
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _RESULTS = (".seg.nrrd", ".seg.nhdr")  # segmentations, which are no scans
@@ -109,8 +110,7 @@ def _plain(name: str) -> str:
 
 def _is_dicom(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+        return is_marked(path)
     except OSError:
         return False
 

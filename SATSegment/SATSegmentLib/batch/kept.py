@@ -62,9 +62,14 @@ def case_folder(output: Path, case: BatchCase) -> Path:
     return output / case.id
 
 
+def segmentation_name(case: BatchCase) -> str:
+    """Of its file."""
+    return f"{case.id}.seg.nrrd"
+
+
 def segmentation_of(output: Path, case: BatchCase) -> Path:
     """The segmentation of a case."""
-    return case_folder(output, case) / f"{case.id}.seg.nrrd"
+    return case_folder(output, case) / segmentation_name(case)
 
 
 def stamps(image: Path) -> list[list]:
@@ -161,7 +166,7 @@ def write_done(folder: Path, case: BatchCase, settings: Settings, content: str, 
     """
     values = {
         "image": str(case.image),
-        "segmentation": sha256_of(folder / f"{case.id}.seg.nrrd"),
+        "segmentation": sha256_of(folder / segmentation_name(case)),
         "content": content,
         "stamps": told,
         "settings": settings.fingerprint(case.modality),

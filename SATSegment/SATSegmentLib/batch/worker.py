@@ -19,17 +19,15 @@ import psutil
 from distributed import get_worker
 
 from .. import __version__
-from ..anatomy import coded_entry
 from ..anatomy.prompts import free_text, prompts_of
 from ..errors import Cancelled, SATError
 from ..imaging import Volume
 from ..models import find_model
-from ..output import Segment, measure, write_seg_nrrd, write_table
-from ..output.cleaning import clean
+from ..output import write_seg_nrrd, write_table
 from ..output.made_by import made_by
-from ..output.measurements import radiomics_of
+from ..output.measured import measured
 from .cases import BatchCase
-from .kept import MEASUREMENTS, PICTURE, Result, new_results, stamps, write_done
+from .kept import MEASUREMENTS, PICTURE, Result, new_results, segmentation_name, stamps, write_done
 from .picture import write_picture
 from .settings import CASES_AT_ONCE, Settings, model_hash
 
@@ -184,14 +182,13 @@ def _segment(case: BatchCase, settings: Settings, model: _Model, predictor: Pred
     found = time.perf_counter()
     segments, rows = [], []
     for (term, prompt), answer in zip(prompts.items(), results, strict=True):
-        mask, cleaned = clean(answer.region, settings.largest_component, settings.fill_holes)
-        segment = Segment(term, mask, coded_entry(prompt))
-        row = measure(volume, segment, answer.confidence, cleaned) | {"free_text": term in free}
+        asked = settings.largest_component, settings.fill_holes, settings.radiomics
+        segment, row = measured(volume, term, prompt, answer.region, answer.confidence, *asked)
         segments.append(segment)
-        rows.append(row | radiomics_of(volume, segment) if settings.radiomics else row)
+        rows.append(row | {"free_text": term in free})
     with new_results(settings.output, case) as folder:
         metadata = made_by(model.loaded.folder.name, settings.largest_component, settings.fill_holes)
-        write_seg_nrrd(folder / f"{case.id}.seg.nrrd", volume, segments, metadata)
+        write_seg_nrrd(folder / segmentation_name(case), volume, segments, metadata)
         write_table(folder / MEASUREMENTS, rows)
         write_picture(folder / PICTURE, volume, segments)
         seconds = {

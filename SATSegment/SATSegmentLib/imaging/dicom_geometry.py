@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from .volume import LPS_TO_RAS
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_PLACE = 1e-3  # mm
 _SAME_DIRECTION = 1e-3  # sine
 _UNEVEN = 0.1  # of the usual distance between slices
@@ -173,7 +173,7 @@ def _grid(first: Slice, origins: np.ndarray, order: np.ndarray, places: np.ndarr
     affine[:3, 2] = first.normal * rise / (depth - 1)
     affine[:3, 3] = origins[0] + affine[:3, :2] @ corner
     size = np.add(first.size, np.ptp(shifts, axis=0)).tolist()
-    return Stack(source, (*size, depth), _LPS_TO_RAS @ affine, moved, tilt)
+    return Stack(source, (*size, depth), LPS_TO_RAS @ affine, moved, tilt)
 
 
 def places_on_grid(
@@ -192,7 +192,7 @@ def places_on_grid(
     Raises:
         InputError: The grid's slices are no slices of the source.
     """
-    to_grid = np.linalg.inv(affine) @ _LPS_TO_RAS
+    to_grid = np.linalg.inv(affine) @ LPS_TO_RAS
     found = []
     for one in slices:
         axes = to_grid[:3, :3] @ np.stack([one.right * one.spacing[0], one.down * one.spacing[1]], axis=1)

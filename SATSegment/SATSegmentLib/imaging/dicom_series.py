@@ -227,6 +227,16 @@ class _Image:
         return self.slices[0].is_like(other.slices[0])
 
 
+def is_marked(path: Path) -> bool:
+    """Whether a file has the mark by which DICOM files are known (PS3.10, 7.1).
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
 def _header(path: Path) -> Dataset | None:
     """What is needed of a DICOM image's header, or None for another file; values that make no sense are left out."""
     import pydicom
@@ -234,8 +244,7 @@ def _header(path: Path) -> Dataset | None:
     try:
         if not path.is_file():
             return None
-        with path.open("rb") as file:
-            marked = file.read(132)[128:] == b"DICM"
+        marked = is_marked(path)
         if not marked and path.suffix.lower() not in _SUFFIXES:
             return None
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_TAGS, *_FRAMES], force=not marked)

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..errors import InputError
 from .dicom import read_dicom
-from .volume import Volume
+from .dicom_series import is_marked
+from .volume import LPS_TO_RAS, Volume
 
 _NIFTI = (".nii", ".nii.gz")
 _ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def read_volume(path: Path, modality: str | None) -> Volume:
@@ -70,12 +70,11 @@ def _from_itk(image, name: str, modality: str | None) -> Volume:
     affine = np.eye(4)
     affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    return Volume(sitk.GetArrayFromImage(image).transpose(2, 1, 0), _LPS_TO_RAS @ affine, modality, name)
+    return Volume(sitk.GetArrayFromImage(image).transpose(2, 1, 0), LPS_TO_RAS @ affine, modality, name)
 
 
 def _has_dicom_preamble(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+        return is_marked(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error

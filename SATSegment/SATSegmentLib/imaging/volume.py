@@ -16,6 +16,7 @@ from .modality import guess_modality, modality_of_word
 if TYPE_CHECKING:
     from .dicom import DicomSource
 
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SHEAR_TOLERANCE = 1e-2  # cosine between two axes; half a degree is what rounded headers show
 
 

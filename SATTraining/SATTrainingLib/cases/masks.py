@@ -9,13 +9,13 @@ import numpy as np
 
 from SATSegmentLib.errors import InputError
 from SATSegmentLib.imaging import Volume
+from SATSegmentLib.imaging.volume import LPS_TO_RAS
 
 from .case import Case, Label
 
 _NIFTI = (".nii.gz", ".nii")
 _ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 MASK_ENDINGS = _NIFTI + _ITK
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _SAME_PLACE = 0.1  # of a voxel; headers are rounded
 
 Grid = tuple[tuple[int, int, int], np.ndarray]  # voxels along (I, J, K); indices to RAS millimetres, 4x4
@@ -197,7 +197,7 @@ def _affine(header) -> np.ndarray:
     affine = np.eye(4)
     affine[:3, :3] = np.array(header.GetDirection()).reshape(3, 3) * np.array(header.GetSpacing())
     affine[:3, 3] = header.GetOrigin()
-    return _LPS_TO_RAS @ affine
+    return LPS_TO_RAS @ affine
 
 
 def _whole_numbers(layers: np.ndarray, path: Path) -> np.ndarray:

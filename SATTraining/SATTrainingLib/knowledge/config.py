@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from SATSegmentLib.errors import InputError
 
-from ..settings import check_whole_numbers, number, read_settings, refuse_unknown
+from ..settings import check_whole_numbers, number, read_settings, refuse_unknown, write_settings
 from .pairs import CLUSTER
 
 _WHOLE = {  # at least
@@ -111,7 +110,5 @@ class KnowledgeConfig:
         return dataclasses.asdict(self) | {"atlas": None if self.atlas is None else str(self.atlas.absolute())}
 
     def write(self, path: Path) -> None:
-        """Writes JSON."""
-        temporary = path.with_name(f".{path.name}.part")
-        temporary.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        """Writes YAML or JSON, by the file's suffix."""
+        write_settings(path, self.to_dict())

@@ -17,13 +17,14 @@ from SATSegmentLib.network.text_encoder import TextEncoder
 from SATSegmentLib.output.atomic import written
 
 from .. import encoder_folder, runs
+from ..caches import texts_cache
 from .concepts import Knowledge, hold_back, knowledge_of
 from .config import KnowledgeConfig
 from .encoders import source_of
 from .means import means_of
 from .picture import draw_map
 from .retrieval import Encode, Retrieval, evaluate
-from .start import ENCODER, cache_folder
+from .start import ENCODER
 
 RETRIEVAL = "retrieval.json"
 MAP = "map.png"
@@ -100,7 +101,7 @@ def table(results: Results) -> str:
 
 
 def _encoder(encoder: TextEncoder, with_head: bool, everything: Knowledge, progress) -> Encode:
-    known = means_of(encoder, everything.texts(), cache_folder(), progress)
+    known = means_of(encoder, everything.texts(), texts_cache(), progress)
     return _Encoder(known, encoder if with_head else None)
 
 

@@ -12,9 +12,9 @@ import torch
 
 from SATSegmentLib.anatomy import knowledge_tree
 from SATSegmentLib.errors import Cancelled, InputError, SATError
-from SATSegmentLib.models.registry import data_folder
 
 from .. import encoder_folder, runs
+from ..caches import texts_cache
 from ..cases import read_cases
 from ..training import checkpoint
 from ..training.distributed import Ranks
@@ -32,11 +32,6 @@ from .pairs import PairSampler
 from .trainer import Trainer
 
 ENCODER = runs.ENCODER
-
-
-def cache_folder() -> Path:
-    """Where what frozen transformers say of texts is kept."""
-    return data_folder() / "cache" / "texts"
 
 
 def create_run(config: KnowledgeConfig, folder: Path) -> None:
@@ -122,7 +117,7 @@ def _train(config: KnowledgeConfig, folder: Path, ranks: Ranks, log: RunLog, sto
             known = _agreed(
                 ranks,
                 lambda wanted=wanted: means_of(
-                    source.encoder, wanted, cache_folder(), read, stop, ranks.rank, ranks.world
+                    source.encoder, wanted, texts_cache(), read, stop, ranks.rank, ranks.world
                 ),
             )
             if known is None:

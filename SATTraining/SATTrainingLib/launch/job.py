@@ -10,6 +10,7 @@ from pathlib import Path
 from SATSegmentLib.errors import Cancelled, InputError, SATError
 from SATSegmentLib.models.registry import ModelInfo, find_model
 
+from .. import encoder_folder
 from ..cases import Case, write_cases
 from ..cases.splits import fold_of, parts
 from ..data.content import files_of
@@ -135,7 +136,7 @@ def _write(
     values = config.to_dict() | {"cases": CASES}
     if config.text_encoder is not None:
         values["text_encoder"] = ENCODER
-        shutil.copytree(config.text_encoder, part / ENCODER, copy_function=shutil.copyfile)
+        encoder_folder.copy(config.text_encoder, part / ENCODER)
     if config.splits is not None:
         values["splits"] = f"splits{config.splits.suffix}"
         shutil.copyfile(config.splits, part / values["splits"])

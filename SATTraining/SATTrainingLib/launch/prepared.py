@@ -8,14 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from SATSegmentLib.errors import Cancelled, InputError, SATError
-from SATSegmentLib.models.registry import data_folder, disk_use
+from SATSegmentLib.models.registry import disk_use
 
+from ..caches import cases_cache, texts_cache
 from .runs import list_runs
 
 
 def prepared_folders() -> tuple[Path, Path]:
-    """Of cases and of texts: `cache_folder` of `training.start` and `knowledge.start`, which load PyTorch."""
-    return data_folder() / "cache" / "cases", data_folder() / "cache" / "texts"
+    """Of cases and of texts."""
+    return cases_cache(), texts_cache()
 
 
 def prepared_bytes() -> int:

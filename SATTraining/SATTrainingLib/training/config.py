@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from SATSegmentLib.errors import InputError
 
 from ..cases import DatasetLabels
-from ..settings import check_whole_numbers, number, read_settings, refuse_unknown
+from ..settings import check_whole_numbers, number, read_settings, refuse_unknown, write_settings
 
 _CHOICES = {
     "train": ("all", "decoder", "queries"),
@@ -186,15 +185,7 @@ class TrainingConfig:
 
     def write(self, path: Path) -> None:
         """Writes YAML or JSON, by the file's suffix."""
-        if path.suffix == ".json":
-            text = json.dumps(self.to_dict(), indent=2) + "\n"
-        else:
-            import yaml
-
-            text = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
-        temporary = path.with_name(f".{path.name}.part")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_settings(path, self.to_dict())
 
 
 def _datasets(values: object) -> dict[str, DatasetLabels]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from SATSegmentLib.errors import Cancelled, InputError, SATError
 from SATSegmentLib.models.folder import ModelFolder
-from SATSegmentLib.models.registry import data_folder, find_model
+from SATSegmentLib.models.registry import find_model
 
 from .. import encoder_folder, runs
+from ..caches import cases_cache
 from ..cases import Case, read_cases, write_cases
 from ..cases.splits import fold_of, parts
 from ..data.cache import CaseCache, prepare_all
@@ -25,11 +26,6 @@ from .setup import network_of_config, set_up
 from .stopping import StopRequests
 from .text import check_text
 from .trainer import Trainer
-
-
-def cache_folder() -> Path:
-    """Where prepared cases are kept."""
-    return data_folder() / "cache" / "cases"
 
 
 def create_run(config: TrainingConfig, folder: Path) -> None:
@@ -98,7 +94,7 @@ def prepare(config: TrainingConfig, progress=None, cancelled=None, rank: int = 0
     training, _, _ = parts(read_cases(config.cases), config.validation, config.test)
     network = network_of_config(config)
     return prepare_all(
-        training, config.datasets, network, CaseCache(cache_folder()), progress, cancelled, rank=rank, world=world
+        training, config.datasets, network, CaseCache(cases_cache()), progress, cancelled, rank=rank, world=world
     )
 
 

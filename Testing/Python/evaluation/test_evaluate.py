@@ -129,6 +129,8 @@ def test_the_built_in_model_scores_as_its_card_says(shared):
     model = EvaluatedModel(find_model("sat-tiny").name)
     scores = {score.term: score for score in evaluate(model.predictor("cpu"), [case], {})}
     assert {"brainstem", "mandible", "left parotid gland", "spinal cord"} <= set(scores)
-    for term in ("brainstem", "mandible", "left parotid gland"):
-        assert scores[term].dice > 0.7
-        assert scores[term].nsd > 0.5
+    for term in ("brainstem", "mandible", "right parotid gland"):
+        assert scores[term].dice > 0.75
+        assert scores[term].nsd > 0.6
+    assert scores["left parotid gland"].dice > 0.7
+    assert scores["left parotid gland"].nsd > 0.5

@@ -34,7 +34,7 @@ def small(monkeypatch, tmp_path_factory) -> Iterator[None]:
     use_small_tree(monkeypatch.setattr)
     folder = tmp_path_factory.getbasetemp() / "texts"
     for module in ("start", "evaluation"):
-        monkeypatch.setattr(f"SATTrainingLib.knowledge.{module}.cache_folder", lambda: folder)
+        monkeypatch.setattr(f"SATTrainingLib.knowledge.{module}.texts_cache", lambda: folder)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

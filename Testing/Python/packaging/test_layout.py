@@ -113,7 +113,7 @@ def test_slicer_is_imported_only_where_slicer_is(module):
 @pytest.mark.parametrize(("module", "arrows"), [("SATSegment", ARROWS), ("SATTraining", TRAINING_ARROWS)])
 def test_arrows_run_one_way(module, arrows):
     library, seen = MODULES[module], set()
-    beside = {"encoder_folder", "errors", "resources", "runs", "settings", "__version__"}
+    beside = {"caches", "encoder_folder", "errors", "resources", "runs", "settings", "__version__"}
     for path in _sources(module):
         parts = path.relative_to(ROOT / module / library).parts
         for name in _imports(path):

@@ -18,11 +18,11 @@ TRAINING = 2
 
 def keep(ball_cases, network) -> CaseCache:
     """Cases and texts, as trainings leave them."""
-    cache = CaseCache(training.cache_folder())
+    cache = CaseCache(training.cases_cache())
     for case in read_cases(ball_cases):
         cache.get(case, DatasetLabels(), network)
-    knowledge.cache_folder().mkdir(parents=True)
-    (knowledge.cache_folder() / "block.npy").write_bytes(bytes(2_000_000))
+    knowledge.texts_cache().mkdir(parents=True)
+    (knowledge.texts_cache() / "block.npy").write_bytes(bytes(2_000_000))
     return cache
 
 
@@ -31,12 +31,12 @@ def left() -> list[str]:
 
 
 def test_what_is_removed_is_what_trainings_keep(ball_cases, small_config):
-    assert prepared_folders() == (training.cache_folder(), knowledge.cache_folder())
+    assert prepared_folders() == (training.cases_cache(), knowledge.texts_cache())
     assert prepared_bytes() == 0
     clear_prepared()  # nothing is nothing to complain of
     cache = keep(ball_cases, small_config)
     assert prepared_bytes() > 2_000_000
-    texts = training.cache_folder().parent / "prompts" / "kept"
+    texts = training.cases_cache().parent / "prompts" / "kept"
     texts.parent.mkdir()
     texts.touch()
     clear_prepared()

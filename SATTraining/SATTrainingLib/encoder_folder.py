@@ -4,7 +4,8 @@
     text.safetensors    the head, or the whole encoder where the transformer is not a package's
     vocab.txt           the vocabulary, where it is not a package's
 
-The files are those of a model folder, so a model that is trained with the encoder takes them over as they are.
+The files are those of a model folder, so a model that is trained with the encoder takes them over as they are. PyTorch
+is imported by what reads or writes weights only: a job folder is written without it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from SATSegmentLib.errors import InputError, ModelError
 from SATSegmentLib.models.download import sha256_of
 from SATSegmentLib.models.folder import TEXT, TOKENS, new_folder
-from SATSegmentLib.models.loading import minilm_folder, read_text_encoder
-from SATSegmentLib.network.checkpoints import save_weights
-from SATSegmentLib.network.text_encoder import TextEncoder
+
+if TYPE_CHECKING:
+    from SATSegmentLib.network.text_encoder import TextEncoder
 
 RESULT = "encoder.json"
 _FORMAT = 1
@@ -35,6 +37,9 @@ def save(folder: Path, kind: str, encoder: TextEncoder) -> None:
     Raises:
         ModelError: The folder cannot be written.
     """
+    from SATSegmentLib.models.loading import minilm_folder
+    from SATSegmentLib.network.checkpoints import save_weights
+
     values = {"format": _FORMAT, "text": kind, "width": encoder.head.modality_embed.embedding_dim, "transformer": ""}
     with new_folder(folder) as new:
         if kind == "mpnet":
@@ -75,6 +80,8 @@ def load(folder: Path) -> tuple[str, TextEncoder]:
     Raises:
         ModelError: The folder is damaged, of another version, or the package's transformer is another one.
     """
+    from SATSegmentLib.models.loading import read_text_encoder
+
     kind, transformer, width = _read(folder)
     return kind, read_text_encoder(folder, kind, transformer, width, folder.name)
 

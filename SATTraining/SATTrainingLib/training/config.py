@@ -49,6 +49,8 @@ class TrainingConfig:
         prompts: Terms a window at most.
         learning_rate: Peak of the schedule.
         warm_up: Share of the steps in which the rate rises.
+        silence: Weight in the loss of what is found for a term that the window does not show; 0 is the paper's loss,
+            with which a model hardly learns to find nothing.
         precision: "float32", "bfloat16" or "float16" (on GPUs, with loss scaling).
         activation_checkpointing: Compute activations again in the backward pass, to save memory.
         ema: Decay of the averaged weights that are validated and exported, or None for none.
@@ -77,6 +79,7 @@ class TrainingConfig:
     prompts: int = 32
     learning_rate: float = 1e-4
     warm_up: float = 0.1
+    silence: float = 0.0
     precision: str = "float32"
     activation_checkpointing: bool = False
     ema: float | None = None
@@ -93,6 +96,7 @@ class TrainingConfig:
                 raise InputError(f'"{name}" must be one of {", ".join(known)}, not {getattr(self, name)!r}.')
         _check_share("learning_rate", self.learning_rate, 0 < self.learning_rate < 1, "lie between 0 and 1")
         _check_share("warm_up", self.warm_up, 0 <= self.warm_up < 1, "be at least 0 and less than 1")
+        _check_share("silence", self.silence, self.silence >= 0, "be 0 or more")
         if self.ema is not None:
             _check_share("ema", self.ema, 0 < self.ema < 1, "lie between 0 and 1, such as 0.999, or be null")
         for name, weight in self.weights.items():
@@ -143,7 +147,7 @@ class TrainingConfig:
                     _text(name, values[name])
             for name in ("validation", "test"):
                 values[name] = _texts(name, values.get(name) or ())
-            for name in ("learning_rate", "warm_up", "ema"):
+            for name in ("learning_rate", "warm_up", "silence", "ema"):
                 if name in values and (name != "ema" or values[name] is not None):
                     values[name] = number(name, values[name])
             weights = values.get("weights") or {}

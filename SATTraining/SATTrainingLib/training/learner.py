@@ -58,20 +58,22 @@ class Learner(nn.Module):
         network: With deep supervision.
         text: From indices of pairs to queries, see `text.make_queries`.
         dtype: The network computes in; weights, queries and loss stay in float32.
+        silence: See `losses.deep_supervision_losses`.
     """
 
-    def __init__(self, network: SAT, text: nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, network: SAT, text: nn.Module, dtype: torch.dtype, silence: float) -> None:
         super().__init__()
         self.network = network
         self.text = text
         self.dtype = dtype
+        self.silence = silence
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss of each real prompt, in the order of `batch.real`."""
         queries = self.text(batch.prompts)
         with autocast(batch.image.device, self.dtype):
             outputs = self.network.forward_deep(batch.image, queries)
-        return deep_supervision_losses(outputs, batch.masks, batch.real)
+        return deep_supervision_losses(outputs, batch.masks, batch.real, self.silence)
 
 
 def save_memory(network: SAT) -> None:

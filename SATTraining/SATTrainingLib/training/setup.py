@@ -68,4 +68,4 @@ def set_up(config: TrainingConfig, pairs: Pairs) -> Setup:
     trained = network_to_train(network, loaded and loaded[1].network, config.train)
     queries, prompts = make_queries(loaded, config.text_encoder, config.text, pairs, network.text_width)
     dtype = choose_dtype(config.precision, torch.device("cpu"))
-    return Setup(Learner(trained, queries, dtype), network, pairs, prompts, base)
+    return Setup(Learner(trained, queries, dtype, config.silence), network, pairs, prompts, base)

@@ -76,6 +76,7 @@ def test_what_labels_mean_may_stand_in_a_file_of_its_own(tmp_path):
         ({"learning_rate": "nan"}, '"learning_rate" must be a number'),
         ({"learning_rate": None}, '"learning_rate" must be a number, not None'),
         ({"warm_up": 1}, '"warm_up" must be at least 0 and less than 1'),
+        ({"silence": -1}, '"silence" must be 0 or more'),
         ({"ema": 1}, '"ema" must lie between 0 and 1'),
         ({"train": "encoder"}, '"train" must be one of all, decoder, queries'),
         ({"text": ["head"]}, '"text" must be a text'),

@@ -81,6 +81,40 @@ def test_the_loss_is_zero_for_a_perfect_answer_and_knows_no_padding():
     torch.testing.assert_close(weighted, alone * 0.5 / 1.75)
 
 
+def test_a_voxel_found_by_mistake_weighs_the_same_in_a_small_answer_and_a_large_one_where_silence_is_taught():
+    """In the paper's loss it hardly weighs anything; what a mask holds is taught as before."""
+    masks = torch.zeros(1, 2, 16, 16, 16)
+    masks[0, 1, :4] = 1
+    real = torch.ones(1, 2, dtype=torch.bool)
+
+    def pull(size, silence):
+        """The gradient that all voxels found for the first prompt feel together, and the second prompt's loss."""
+        logits = torch.full((1, 2, 16, 16, 16), -12.0)
+        logits[0, 0, :size] = 3
+        logits.requires_grad_()
+        losses = deep_supervision_losses([logits], masks, real, silence)
+        losses[0].backward()
+        return float(logits.grad[0, 0, :size].sum()), float(losses[1].detach())
+
+    small, paper = pull(1, 0.0)
+    assert small < 0.07 and pull(8, 0.0)[0] < 0.5
+    taught = [pull(size, 1.0) for size in (1, 2, 8)]
+    assert all(
+        0.95 < gradient - pull(size, 0.0)[0] < 1.05 for (gradient, _), size in zip(taught, (1, 2, 8), strict=True)
+    )
+    assert all(loss == paper for _, loss in taught)
+
+
+def test_a_small_structure_that_a_coarse_level_misses_is_not_silenced():
+    masks = torch.zeros(1, 1, 16, 16, 16)
+    masks[0, 0, 1, 1, 1] = 1
+    levels = [torch.zeros(1, 1, 16 // s, 16 // s, 16 // s) for s in (1, 2, 4)]
+    real = torch.ones(1, 1, dtype=torch.bool)
+    torch.testing.assert_close(
+        deep_supervision_losses(levels, masks, real, 1.0), deep_supervision_losses(levels, masks, real)
+    )
+
+
 def test_the_schedule_warms_up_and_falls_to_zero():
     config = TrainingConfig(cases=Path("x"), steps=1000, warm_up=0.1, learning_rate=1e-3)
     rates = [learning_rate(step, config) for step in range(1000)]

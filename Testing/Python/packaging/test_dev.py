@@ -35,7 +35,7 @@ def test_it_says_what_it_can_do_without_installing_anything():
     result = subprocess.run(
         [sys.executable, "-I", ROOT / "dev.py", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("demo", "test", "coverage", "panel", "bench", "install-tree"):
+    for command in ("demo", "test", "panel", "bench", "install-tree"):
         assert command in result.stdout
 
 

@@ -46,9 +46,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="segment a real chest CT by text and show the result")
     demo.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder for the results")
-    commands.add_parser(
-        "test", help="lint, run the tests, print their coverage; arguments go to pytest, alone"
-    )
+    commands.add_parser("test", help="lint, run the tests, print their coverage; arguments go to pytest, alone")
     commands.add_parser("bench", help="print ratios of time and memory; arguments name benchmarks")
     commands.add_parser("panel", help="picture a module's panel: SATSegment --screenshot FILE [--state NAME]")
     commands.add_parser("install-tree", help="lay the extension out in FOLDER as Slicer installs it")

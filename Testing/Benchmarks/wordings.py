@@ -37,7 +37,7 @@ def wordings() -> dict[str, list[tuple[str, str]]]:
 
 
 def ask(name: str, cases, datasets) -> dict[tuple[str, str], list[float]]:
-    """(kind, term) to a Dice for each case and word; for what is absent, to the millilitres found."""
+    """(kind, term) to a Dice for each case and word; (ABSENT, data set) to the millilitres found of what is absent."""
     loaded, others = load(find_model(name)), wordings()
     predictor = Predictor(loaded.network, loaded.prompts, "cpu")
     found = defaultdict(list)
@@ -57,7 +57,7 @@ def ask(name: str, cases, datasets) -> dict[tuple[str, str], list[float]]:
         for kind, term, text in asked:
             mask, reference = masks[text], references[term]
             if kind == ABSENT:
-                found[kind, term].append(float(mask.sum() * np.prod(volume.spacing) / 1000))
+                found[kind, case.dataset].append(float(mask.sum() * np.prod(volume.spacing) / 1000))
             else:
                 found[kind, term].append(2 * np.sum(mask & reference) / (mask.sum() + reference.sum()))
     return found
@@ -78,12 +78,11 @@ def main() -> None:
     for kind in (NAME, "synonym", "new"):
         means = [np.mean([np.mean(values) for (k, _), values in of.items() if k == kind]) for of in found]
         print(f"{kind:8} {'mean of terms':28} " + " ".join(f"{mean:6.3f}" for mean in means))
-    silent = [np.mean([v < TINY for (k, _), values in of.items() if k == ABSENT for v in values]) for of in found]
-    count = sum(len(values) for (k, _), values in found[0].items() if k == ABSENT)
-    print(f"{ABSENT:8} {f'{count} prompts, under {TINY:g} ml':28} " + " ".join(f"{share:6.3f}" for share in silent))
-    for key in sorted(key for key in found[0] if key[0] == ABSENT):
-        if any(max(of[key]) >= TINY for of in found):
-            print(f"   found {key[1]:28} " + " ".join(f"{np.mean(np.array(of[key]) >= TINY):6.2f}" for of in found))
+    of_sets = sorted(of for kind, of in found[0] if kind == ABSENT)
+    for title, keys in [(of, [of]) for of in of_sets] + [("all", of_sets)]:
+        values = [np.concatenate([np.asarray(of[ABSENT, key]) for key in keys]) for of in found]
+        silent = " ".join(f"{np.mean(millilitres < TINY):6.3f}" for millilitres in values)
+        print(f"{ABSENT:8} {f'{title}: {len(values[0])} prompts, under {TINY:g} ml':44} {silent}")
 
 
 if __name__ == "__main__":

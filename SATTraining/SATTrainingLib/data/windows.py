@@ -49,7 +49,8 @@ class WindowSampler(torch.utils.data.Dataset):
     A case is drawn with weight 1 / sqrt(cases of its data set), repeated where its labelled region takes several
     windows or its terms several times the prompts of one. The window is centred near a voxel of one term, drawn evenly,
     or (as often) of any. Of the annotated terms those in the window are asked, and absent ones: half as many, but at
-    least one.
+    least one. Where there is no room for all, absent ones keep a third of it: a window full of labelled structures has
+    to teach as well what it does not show.
 
     Args:
         cases: Prepared cases.
@@ -136,7 +137,8 @@ class WindowSampler(torch.utils.data.Dataset):
     def _prompts(self, case: PreparedCase, there: set[int], random: np.random.Generator) -> list[str]:
         present = [term for term in sorted(case.terms) if any(label.value in there for label in case.terms[term])]
         absent = [term for term in sorted(case.terms) if term not in present]
-        present = [present[i] for i in random.permutation(len(present))][: self.prompts]
+        most = self.prompts - min(self.prompts // 3, len(absent))
+        present = [present[i] for i in random.permutation(len(present))][:most]
         room = min(max(len(present) // 2, 1), self.prompts - len(present))
         return present + [absent[i] for i in random.permutation(len(absent))][:room]
 

@@ -186,7 +186,7 @@ def test_a_turned_window_holds_what_scipy_finds_there(centre):
     assert (layers[0].numpy() == nearest).mean() > 0.999
 
 
-def test_absent_terms_are_asked_up_to_half_as_often_and_never_more_than_there_is_room_for():
+def test_absent_terms_are_asked_half_as_often_and_keep_a_third_of_the_room():
     labels = np.zeros((32, 32, 32), np.uint8)
     for value in range(1, 7):
         labels[2 * value + 8, 10:20, 10:20] = value
@@ -195,9 +195,17 @@ def test_absent_terms_are_asked_up_to_half_as_often_and_never_more_than_there_is
         sampler = WindowSampler([case], (32, 32, 32), 2, prompts, seed=0, augmentation=NOTHING)
         for window in (w for step in range(5) for w in sampler[step]):
             there = window.masks.flatten(1).any(1)
-            assert int(there.sum()) == min(6, prompts)
-            assert int((~there).sum()) == min(3, prompts - int(there.sum()))
+            assert int(there.sum()) == min(6, prompts - prompts // 3)
+            assert int((~there).sum()) == min(3, prompts // 3)
             assert len(set(window.prompts)) == len(window.prompts)
+
+
+def test_where_nothing_is_known_to_be_absent_all_the_room_is_for_what_is_there():
+    labels = np.zeros((32, 32, 32), np.uint8)
+    for value in range(1, 7):
+        labels[2 * value + 8, 10:20, 10:20] = value
+    sampler = WindowSampler([_made(labels)], (32, 32, 32), 2, 4, seed=0, augmentation=NOTHING)
+    assert all(len(window.prompts) == 4 and window.masks.flatten(1).any(1).all() for window in sampler[0])
 
 
 def test_a_case_without_a_voxel_asks_for_what_is_absent():

@@ -14,7 +14,7 @@ from .settings import CASES_AT_ONCE
 
 _CONNECT_SECONDS = 20
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-# What Dask tells of a worker that died we tell ourselves
+# Whatever the user's own configuration of Dask says. What Dask tells of a worker that died we tell ourselves
 _OWN = {
     "distributed.scheduler.http.routes": [],  # nothing is served to a browser
     "distributed.worker.http.routes": [],
@@ -24,6 +24,13 @@ _OWN = {
     "distributed.scheduler.worker-ttl": None,
     "distributed.comm.timeouts.connect": "10 minutes",
     "distributed.comm.timeouts.tcp": "10 minutes",
+    # after which Dask ends the process that takes a dead one's place, and starts no other, where that is not ready yet
+    "distributed.deploy.lost-worker-timeout": "1000 days",
+    # after which the cases fail, instead of waiting for ever, where no process can be started any more
+    "distributed.scheduler.no-workers-timeout": "10 minutes",
+    # nothing ends a worker because it is old, or the scheduler because all are busy
+    "distributed.worker.lifetime.duration": None,
+    "distributed.scheduler.idle-timeout": None,
 }
 
 
@@ -38,7 +45,7 @@ def connected(scheduler: str, device: str) -> Iterator:
 
     Raises:
         InputError: The address is none.
-        SATError: There is no such scheduler, or it has no workers.
+        SATError: There is no such scheduler, it has no workers, or this machine's cannot be started.
     """
     import dask
     from distributed import Client
@@ -80,6 +87,9 @@ def local_cluster(gpus: list[str]) -> Iterator:
     """Worker processes on this machine, one a GPU, or one on the CPU; they and their files are gone afterwards.
 
     They speak TLS with credentials made for this run: nobody else on the machine can give them work.
+
+    Raises:
+        SATError: They cannot be started.
     """
     import dask
     from distributed import Nanny, Scheduler, Security, SpecCluster
@@ -115,7 +125,13 @@ def local_cluster(gpus: list[str]) -> Iterator:
         TemporaryDirectory(prefix="satsegment-", dir=place, ignore_cleanup_errors=True) as scratch,
         dask.config.set({"temporary-directory": scratch}),  # workers that are killed leave their files
     ):
-        cluster = SpecCluster(workers, scheduler, security=security, silence_logs=logging.CRITICAL)
+        try:
+            cluster = SpecCluster(workers, scheduler, security=security, silence_logs=logging.CRITICAL)
+        except (OSError, RuntimeError) as error:  # a process that ended before it was ready, as when memory runs out
+            raise SATError(
+                f"The processes that are to hold the model could not be started ({error}); free memory, then run the "
+                "same command again."
+            ) from error
         try:
             yield cluster
         except BaseException:
@@ -137,5 +153,12 @@ def _end_workers(cluster) -> None:
 
 
 def workers_a_machine(client) -> int:
-    """The most workers that share one machine."""
-    return max(Counter(address.rpartition(":")[0] for address in client.nthreads()).values())
+    """The most workers that share one machine.
+
+    Raises:
+        SATError: There are none any more.
+    """
+    machines = Counter(address.rpartition(":")[0] for address in client.nthreads())
+    if not machines:
+        raise SATError("The workers ended before the work began, as when memory runs out; run the same command again.")
+    return max(machines.values())

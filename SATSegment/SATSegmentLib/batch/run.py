@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -106,6 +107,8 @@ def run(
     Raises:
         SATError: The workers cannot do it at all.
     """
+    if scheduler == "local":
+        settings = dataclasses.replace(settings, threads=_threads())
     with connected(scheduler, settings.device) as client:
         from . import worker
 
@@ -121,6 +124,12 @@ def run(
         seconds = time.perf_counter() - start
         network = sum(result.seconds["network"] for result in results.values() if result.seconds)
         return results, Times(seconds, network / seconds / max(1, len(client.nthreads())))
+
+
+def _threads() -> int:
+    """What the user's environment says, before Dask changes it; 0 where it says nothing."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() else 0
 
 
 def _make_ready(client, settings: Settings, case: BatchCase) -> list[str]:

@@ -27,6 +27,7 @@ class Settings:
         largest_component, fill_holes: As of `output.cleaning.clean`.
         radiomics: Whether to measure these too.
         processes: Workers that share one machine's memory and cores.
+        threads: Of each; 0 for its share of the cores.
     """
 
     terms: tuple[str, ...]
@@ -41,6 +42,7 @@ class Settings:
     fill_holes: bool = False
     radiomics: bool = False
     processes: int = 1
+    threads: int = 0
 
     def fingerprint(self, modality: str | None) -> dict:
         """What a result depends on besides the scan; `modality` is the one given for the case."""

@@ -32,9 +32,10 @@ from .picture import write_picture
 from .settings import CASES_AT_ONCE, Settings, model_hash
 
 if TYPE_CHECKING:
-    from ..inference import Predictor
+    from ..inference import FeatureStore, Predictor
 
 _RAM_SHARE = 0.25  # of what is free, for the features of each case at work
+_LIMIT_SHARE = 0.8  # of a worker's memory, at which Dask gives it no more work; a bit more, and it ends it
 
 _loading = threading.Lock()
 _model: _Model | None = None
@@ -62,7 +63,8 @@ class _Model:
             raise SATError(
                 f"{socket.gethostname()} has another model called {settings.model}; install the same one there."
             )
-        torch.set_num_threads(max(1, _cores() // settings.processes))  # Dask's workers start with one
+        # Dask's workers start with one
+        torch.set_num_threads(settings.threads or max(1, _cores() // settings.processes))
         self.key = _key(settings)
         self.loaded = load(info)
         self.trained = [(term.term, term.modality) for term in self.loaded.terms]
@@ -113,7 +115,8 @@ def ready(settings: Settings, image: Path, dask_worker=None) -> str:
         dask_worker: Given by Dask.
 
     Raises:
-        SATError: The model or device is not here, another version of SlicerSAT is, or the files cannot be seen.
+        SATError: The model or device is not here, another version of SlicerSAT is, the files cannot be seen, or the
+            worker may take too little memory.
     """
     host = socket.gethostname()
     if settings.version != __version__:
@@ -126,6 +129,12 @@ def ready(settings: Settings, image: Path, dask_worker=None) -> str:
     if not os.access(settings.output, os.W_OK):
         raise SATError(f"{host} may not write to {settings.output}; change its permissions.")
     model = _model_of(settings, dask_worker)
+    limit = None if dask_worker is None else dask_worker.memory_manager.memory_limit
+    if limit and _left_of(limit) <= 0:
+        raise SATError(
+            f"A worker on {host} may take {limit / 1e9:.1f} GB of memory, which the model alone fills; start it "
+            "with a higher --memory-limit."
+        )
     predictor = model.idle.get()
     model.idle.put(predictor)
     return str(predictor.device)
@@ -166,15 +175,12 @@ def segment_case(case: BatchCase, settings: Settings, run: str) -> Result:
 
 
 def _segment(case: BatchCase, settings: Settings, model: _Model, predictor: Predictor, turn: _Turn) -> Result:
-    from ..inference import FeatureStore
-
     start = time.perf_counter()
     told = stamps(case.image)
     volume = Volume.read(case.image, case.modality)
     prompts, _ = prompts_of(settings.terms, model.trained, volume.modality)
     free = free_text(prompts, model.trained, volume.modality, settings.model)
-    ram = int(psutil.virtual_memory().available * _RAM_SHARE / settings.processes)
-    predictor.store = FeatureStore(ram=ram, folder=model.scratch)
+    predictor.store = _new_store(model.scratch, settings.processes, get_worker().memory_manager.memory_limit)
     predictor.set_image(volume, skip_air=settings.skip_air, cancelled=turn)
     turn()  # where no window was left to encode, nobody has asked for it yet
     results = predictor.predict(list(prompts.values()), cancelled=turn)
@@ -204,6 +210,22 @@ def _segment(case: BatchCase, settings: Settings, model: _Model, predictor: Pred
     return result
 
 
+def _new_store(folder: Path | None, processes: int, limit: int | None) -> FeatureStore:
+    """For the features of one case; `limit` are the bytes of memory that Dask lets the worker have, if it minds."""
+    from ..inference import FeatureStore
+
+    ram = psutil.virtual_memory().available * _RAM_SHARE / processes
+    if limit is None:
+        return FeatureStore(int(ram), folder=folder)
+    ram = min(ram, max(0, _left_of(limit) * _RAM_SHARE))
+    return FeatureStore(int(ram), disk=0, folder=folder)  # pages of mapped files count as the process's memory too
+
+
+def _left_of(limit: int) -> float:
+    """Bytes of a worker's memory that are free, until Dask gives it no more work; negative where it does not now."""
+    return limit * _LIMIT_SHARE - psutil.Process().memory_info().rss
+
+
 def _model_of(settings: Settings, dask_worker) -> _Model:
     """The model, loaded if it is not here yet; another batch's leaves."""
     global _model
@@ -215,7 +237,7 @@ def _model_of(settings: Settings, dask_worker) -> _Model:
 
 
 def _key(settings: Settings) -> tuple:
-    return settings.model_hash, settings.device, settings.precision, settings.processes
+    return settings.model_hash, settings.device, settings.precision, settings.processes, settings.threads
 
 
 def _cores() -> int:

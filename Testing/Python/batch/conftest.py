@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 SOURCES = Path(__file__).resolve().parents[3] / "SATSegment"
 
@@ -17,9 +18,11 @@ SOURCES = Path(__file__).resolve().parents[3] / "SATSegment"
 class Command:
     """`satsegment batch` as a user runs it."""
 
-    def __init__(self, *arguments, temporary="", **options) -> None:
+    def __init__(self, *arguments, temporary="", variables=(), **options) -> None:
         command = [sys.executable, "-m", "SATSegmentLib", "batch", *map(str, arguments), "--json", "--device", "cpu"]
-        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONUTF8": "1"}
+        # for so little work several threads mostly wait
+        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+        environment |= dict(variables)
         if temporary:
             environment["TMPDIR"] = str(temporary)
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -49,6 +52,25 @@ def batch():
 def start_batch():
     """Starts a batch in a process group of its own, as a terminal does."""
     return lambda *arguments, **options: Command(*arguments, start_new_session=True, **options)
+
+
+@pytest.fixture
+def one_thread():
+    """What is computed in this process is computed as by a batch with one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="package")
+def cluster():
+    """The address of a scheduler with a worker, which is a thread of this process."""
+    from distributed import LocalCluster
+
+    options = {"dashboard_address": ":0", "memory_limit": 0, "processes": False, "protocol": "tcp"}
+    with LocalCluster(n_workers=1, threads_per_worker=4, **options) as cluster:
+        yield cluster.scheduler_address
 
 
 @pytest.fixture(scope="session")

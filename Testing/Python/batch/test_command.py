@@ -50,11 +50,13 @@ def test_a_scan_that_fails_is_told_and_the_others_are_done(first):
     assert "cannot be read as NIfTI" in rows[2]["error"]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_scans_results_are_those_of_the_command_for_one(first, tmp_path, capsys):
     from SATSegmentLib.cli import main
 
     folder, _ = first
-    arguments = ["segment", str(folder / "in" / "a.nrrd"), "--modality", "ct", "--json", "--terms", *TERMS]
+    arguments = ["segment", str(folder / "in" / "a.nrrd"), "--modality", "ct", "--json", "--device", "cpu"]
+    arguments += ["--terms", *TERMS]
     assert main([*arguments, "--output", str(tmp_path / "a.seg.nrrd")]) == 0
     alone = json.loads(capsys.readouterr().out)["segments"]
     assert json.loads((folder / "out" / "a" / "measurements.json").read_text()) == alone
@@ -109,7 +111,7 @@ def test_the_page_opens_from_its_file_shows_pictures_and_sorts(first, tmp_path):
         assert link.startswith((folder / "out").as_uri())
 
 
-def test_what_is_done_is_not_done_again(first, tmp_path, batch, write_scan, capsys):
+def test_what_is_done_is_not_done_again(first, tmp_path, cluster, write_scan, capsys):
     from SATSegmentLib.cli import main
 
     folder, _ = first
@@ -117,7 +119,8 @@ def test_what_is_done_is_not_done_again(first, tmp_path, batch, write_scan, caps
     scans, output = tmp_path / "copy" / "in", tmp_path / "copy" / "out"
     before = {name: content(output / name) for name in ("a", "sub_b")}
     write_scan(scans / "a.nrrd", brighter=40)
-    arguments = ["--cases", str(scans), "--output", str(output), "--modality", "ct", "--terms"]
+    arguments = ["--cases", str(scans), "--output", str(output), "--modality", "ct", "--device", "cpu"]
+    arguments += ["--scheduler", cluster, "--terms"]
     for terms, message in (
         (TERMS, "made otherwise: a (another scan). Give --again"),
         (["right lung"], "a (other terms), sub_b (other terms). Give --again"),
@@ -126,9 +129,13 @@ def test_what_is_done_is_not_done_again(first, tmp_path, batch, write_scan, caps
         assert message in capsys.readouterr().err
     assert {name: content(output / name) for name in ("a", "sub_b")} == before
 
-    result = batch(*arguments, *TERMS, "--again")
-    assert (result.code, sorted(result.done())) == (3, ["a", "c"]), result.errors  # what failed is tried again
-    assert result.events[0]["kept"] == ["sub_b"]
+    assert main(["batch", *arguments, *TERMS, "--again", "--json"]) == 3
+    plan, *events = map(json.loads, capsys.readouterr().out.splitlines())
+    assert sorted(event["id"] for event in events if event["event"] == "case") == [
+        "a",
+        "c",
+    ]  # what failed is tried again
+    assert plan["kept"] == ["sub_b"]
     assert content(output / "a") != before["a"]
     assert content(output / "sub_b") == before["sub_b"]
     assert [row["id"] for row in table_of(output)] == ["a", "a", "c", "sub_b", "sub_b"]
@@ -154,20 +161,21 @@ def test_what_is_done_is_not_done_again(first, tmp_path, batch, write_scan, caps
         (["--cases", "in", "--output", "mine.csv"], 2, "is a file"),
         (["--cases", "in", "--output", "taken"], 2, "holds no result of a batch"),
         (["--cases", "in", "--scheduler", "here"], 2, '--scheduler is "local" or an address'),
-        (["--cases", "in", "--device", "cuda:77"], 2, "not available"),
+        (["--cases", "in", "--device", "cuda:77", "--scheduler", "CLUSTER"], 2, "not available"),
         (["--cases", "in", "--scheduler", "tcp://127.0.0.1:9"], 3, "no Dask scheduler at tcp://127.0.0.1:9"),
     ],
 )
-def test_what_is_wrong_is_said_before_any_work(arguments, code, message, write_scan, tmp_path, monkeypatch, capsys):
+def test_what_is_wrong_is_said_before_any_work(arguments, code, message, request, tmp_path, monkeypatch, capsys):
     from SATSegmentLib.batch import cluster
     from SATSegmentLib.cli import main
 
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
     monkeypatch.chdir(tmp_path)
-    write_scan(tmp_path / "in" / "a.nrrd")
+    request.getfixturevalue("write_scan")(tmp_path / "in" / "a.nrrd")
     (tmp_path / "mine.csv").write_text("patient,volume\n")
     (tmp_path / "taken" / "a").mkdir(parents=True)
     before = content(tmp_path)
+    arguments = [request.getfixturevalue("cluster") if given == "CLUSTER" else given for given in arguments]
     given = ["--output", "out"] if "--output" not in arguments else []
     given += ["--terms", "liver"] if "--terms" not in arguments else []
     assert main(["batch", *arguments, *given]) == code

@@ -47,7 +47,11 @@ def stuck(tmp_path, write_scan):
 
 @posix
 def test_a_worker_killed_loses_nothing_and_a_case_that_always_kills_its_worker_is_told(stuck, start_batch):
-    run = start_batch("--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out")
+    # the user's own configuration of Dask ends none of ours, nor keeps one from being started in its place
+    variables = {"DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT": "1ms"}
+    variables |= {"DASK_DISTRIBUTED__WORKER__LIFETIME__DURATION": "1s"}
+    arguments = ["--cases", stuck / "cases.jsonl", "--terms", "liver", "--output", stuck / "out"]
+    run = start_batch(*arguments, variables=variables)
     for _ in range(3):
         pipe = open_pipe(stuck, run)
         (worker,) = workers_of(run.process)
@@ -61,6 +65,20 @@ def test_a_worker_killed_loses_nothing_and_a_case_that_always_kills_its_worker_i
     assert sorted(run.done()) == ["good", "stuck"]
     assert (stuck / "out" / "good" / "good.seg.nrrd").is_file()
     assert sorted(path.name for path in (stuck / "out").iterdir()) == ["good", "overview.html", "table.csv"]
+
+
+def test_a_worker_that_dies_before_it_is_ready_is_told(tmp_path, write_scan, start_batch):
+    write_scan(tmp_path / "in" / "a.nrrd")
+    run = start_batch("--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out")
+    while not (workers := workers_of(run.process)):
+        assert run.process.poll() is None, run.end().errors
+        time.sleep(0.01)
+    workers[0].kill()
+    run.end()
+    assert run.code == 3
+    assert run.errors.count("\n") == 1
+    assert "could not be started" in run.errors and "run the same command again" in run.errors
+    assert not (tmp_path / "out").exists()
 
 
 @posix
@@ -95,19 +113,30 @@ def test_each_gpu_gets_a_process_and_nobody_else_can_give_it_work():
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-def test_a_cluster_of_ones_own_does_it(tmp_path, write_scan, capsys):
-    from distributed import LocalCluster
-
+@pytest.mark.usefixtures("one_thread")
+def test_a_cluster_of_ones_own_does_it(tmp_path, write_scan, cluster, capsys):
     from SATSegmentLib.cli import main
 
     for name in "äb":
         write_scan(tmp_path / "in" / f"{name} 1.nrrd", brighter=ord(name))
-    options = {"dashboard_address": None, "memory_limit": 0, "processes": False, "protocol": "tcp"}
-    with LocalCluster(n_workers=1, threads_per_worker=4, **options) as cluster:
-        arguments = ["--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out", "--device", "cpu"]
-        assert main(["batch", *map(str, arguments), "--scheduler", cluster.scheduler_address]) == 0
+    arguments = ["--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out", "--device", "cpu"]
+    assert main(["batch", *map(str, arguments), "--scheduler", cluster]) == 0
     assert "2 of 2 scans are done" in capsys.readouterr().out
     assert (tmp_path / "out" / "ä_1" / "ä_1.seg.nrrd").is_file()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_worker_that_may_take_too_little_memory_is_told_instead_of_waited_for(tmp_path, write_scan, capsys):
+    from distributed import LocalCluster
+
+    from SATSegmentLib.cli import main
+
+    write_scan(tmp_path / "in" / "a.nrrd")
+    arguments = ["--cases", tmp_path / "in", "--terms", "liver", "--output", tmp_path / "out", "--device", "cpu"]
+    options = {"dashboard_address": ":0", "processes": False, "protocol": "tcp"}
+    with LocalCluster(n_workers=1, threads_per_worker=2, memory_limit=2**26, **options) as small:
+        assert main(["batch", *map(str, arguments), "--scheduler", small.scheduler_address]) == 3
+    assert "may take 0.1 GB of memory" in capsys.readouterr().err
 
 
 def test_a_worker_that_cannot_do_it_says_why(tmp_path):

@@ -50,7 +50,6 @@ def _segment(options: argparse.Namespace) -> None:
     from .imaging import Volume, modality_of_word
     from .models import find_model
     from .output import check_targets, mask_paths
-    from .output.dicom_seg import check_dicom_seg
     from .output.measurements import check_radiomics
 
     start = time.perf_counter()
@@ -67,8 +66,9 @@ def _segment(options: argparse.Namespace) -> None:
     model = find_model(options.model)
     modality = None if options.modality == "auto" else modality_of_word(options.modality)
     volume = Volume.read(options.image, modality)
+    _check_sources(targets, volume)
     if options.output and options.output.suffix.lower() == ".dcm":
-        check_dicom_seg(volume)
+        _check_dicom_seg(volume)
     say(volume.source.notes if volume.source else ())
 
     from .inference import Predictor
@@ -126,6 +126,21 @@ def _check_suffixes(options: argparse.Namespace) -> None:
     ):
         if path and not path.name.lower().endswith(suffixes):
             raise InputError(f"{name} must end in {' or '.join(suffixes)}; {path.name} does not.")
+
+
+def _check_sources(targets: list[Path], volume) -> None:
+    """Refuses to replace a file that the scan was read from."""
+    files = volume.source.files if volume.source else ()
+    for target in targets:
+        if target.exists() and any(target.samefile(file) for file in files if file.exists()):
+            raise InputError(f"{target} is one of the images of {volume.name}; give another name.")
+
+
+def _check_dicom_seg(volume) -> None:
+    from .output.dicom_seg import check_dicom_seg, source_slices
+
+    check_dicom_seg(volume)
+    source_slices(volume)  # refuses headers that a DICOM SEG cannot refer to
 
 
 def _write(options: argparse.Namespace, volume, results, model: str) -> tuple[list[dict], dict[str, str]]:

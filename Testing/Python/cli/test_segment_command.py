@@ -267,3 +267,27 @@ def test_a_scan_that_is_no_dicom_is_told_so_before_the_work(chest_ct, tmp_path, 
     assert "DICOM" in captured.err
     assert captured.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dicom_seg_that_cannot_be_written_is_told_before_the_work(chest_ct, tmp_path, capsys):
+    from SATSegmentLib.cli import main
+
+    chest = Volume.read(chest_ct)
+    part = Volume(np.ascontiguousarray(chest.array[20:108, 30:100, 8:12]), chest.affine, "ct")
+    files = write_series(tmp_path / "scan", part)
+    arguments = ["segment", str(tmp_path / "scan"), "--terms", "liver", "--overwrite", "--device", "cuda:77"]
+    before = [file.read_bytes() for file in files]
+    link = tmp_path / "seg.dcm"  # another name of an image
+    link.hardlink_to(files[1])
+    for target in (files[0], link):
+        assert main([*arguments, "--output", str(target)]) == 2
+        assert f"{target} is one of the images of" in capsys.readouterr().err
+    link.unlink()
+    assert [file.read_bytes() for file in files] == before
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        del dataset.FrameOfReferenceUID
+        dataset.save_as(file)
+    assert main([*arguments, "--output", str(link)]) == 2
+    assert "have no FrameOfReferenceUID" in capsys.readouterr().err  # and not that there is no such device
+    assert not link.exists()

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import psutil
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 _RAM_SHARE = 0.5  # of what is free when the store is made
 _DISK_SHARE = 0.25
+_NAME = "sat-features-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +49,15 @@ class FeatureStore:
     Args:
         ram: Bytes of RAM; by default half of what is free now.
         disk: Bytes on disk; by default a quarter of what is free where temporary files go.
-        folder: Where the files go; by default a temporary folder, removed with the store.
+        folder: Where the files go, and who makes it removes it; by default a temporary folder, removed with the
+            store, or by the next one made where the process was killed.
     """
 
     def __init__(self, ram: int | None = None, disk: int | None = None, folder: Path | None = None) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="sat-features-", dir=folder, ignore_cleanup_errors=True)
-        self._folder = Path(self._temporary.name)
+        if folder is None:
+            _sweep()
+        self._folder, lock = _own_folder(folder)
+        self._remove = weakref.finalize(self, _remove, self._folder, lock)
         self.ram = int(psutil.virtual_memory().available * _RAM_SHARE) if ram is None else ram
         self.disk = int(shutil.disk_usage(self._folder).free * _DISK_SHARE) if disk is None else disk
         self._images: OrderedDict[str, dict[int, tuple[WindowFeatures, bool]]] = OrderedDict()
@@ -105,7 +113,7 @@ class FeatureStore:
     def close(self) -> None:
         """Forgets everything and removes the files."""
         self._images.clear()
-        self._temporary.cleanup()
+        self._remove()
 
     def _to_disk(self, image: str, window: int, features: WindowFeatures) -> WindowFeatures | None:
         """The features in a mapped file, or None where the disk does not take them."""
@@ -120,3 +128,36 @@ class FeatureStore:
         # copy-on-write: torch wants a writable array, the file stays as it is
         pixels = torch.from_numpy(np.load(path, mmap_mode="c"))
         return WindowFeatures(pixels, features.memory)
+
+
+def _own_folder(place: Path | None) -> tuple[Path, FileLock | None]:
+    """A new folder; a temporary one with a lock beside it, which its process holds as long as it lives."""
+    if place is not None:
+        return Path(tempfile.mkdtemp(prefix=_NAME, dir=place)), None
+    folder = Path(tempfile.gettempdir(), f"{_NAME}{uuid4().hex}")
+    lock = FileLock(f"{folder}.lock", thread_local=False)  # another thread may release it
+    lock.acquire()
+    folder.mkdir(mode=0o700)
+    return folder, lock
+
+
+def _remove(folder: Path, lock: FileLock | None) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if lock is None:
+        return
+    lock.release()
+    path = Path(lock.lock_file)
+    with suppress(OSError):
+        if folder.exists():  # a file that is mapped stays on Windows; a later store removes it
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _sweep() -> None:
+    """Removes the temporary folders of processes that are gone."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_NAME}*.lock"):
+        lock = FileLock(path, timeout=0, thread_local=False)
+        with suppress(Timeout, OSError):  # in use, or another user's
+            lock.acquire()
+            _remove(path.with_suffix(""), lock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 _PATIENCE = 600  # seconds; a network's disk may be slow to show a new file to other computers
@@ -29,6 +30,7 @@ def _train(options: argparse.Namespace) -> int:
     from . import runs
     from .knowledge.config import KnowledgeConfig
     from .knowledge.start import ENCODER, create_run, train
+    from .launch.taken import taken_on
     from .training.distributed import OtherFailed
 
     folder = options.folder or options.config.with_suffix("")
@@ -39,7 +41,8 @@ def _train(options: argparse.Namespace) -> int:
     while not (folder / runs.CONFIG).is_file() and time.monotonic() < end:  # which the others wait for
         time.sleep(0.1)
     try:
-        state = train(folder)
+        with taken_on(folder) if first else nullcontext():
+            state = train(folder)
     except OtherFailed:  # which has said why
         return 3
     if first and state == runs.DONE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 _PATIENCE = 600  # seconds; a network's disk may be slow to show a new file to other computers
@@ -65,14 +66,17 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _go(folder: Path) -> int:
     from . import runs
+    from .launch.taken import taken_on
     from .training.distributed import OtherFailed
     from .training.start import train
 
+    first = os.environ.get("RANK", "0") == "0"
     try:
-        state = train(folder)
+        with taken_on(folder) if first else nullcontext():
+            state = train(folder)
     except OtherFailed:  # which has said why
         return 3
-    if os.environ.get("RANK", "0") == "0":
+    if first:
         done = (
             f"The run in {folder} is done." if state == runs.DONE else f"Paused; `sattraining resume --run {folder}`."
         )

@@ -10,6 +10,7 @@
     stop             while this file exists the process saves a checkpoint and ends
     tensorboard/     the same numbers for TensorBoard
     encoder/         the text encoder that the run began with, or that it taught, see `encoder_folder`
+    .start.lock      held while the run is made, and while a process takes it on
 
 Events have `event`, `time` (seconds since 1970) and, by kind:
 
@@ -28,10 +29,14 @@ before that no longer counts (`current`).
 from __future__ import annotations
 
 import json
+import socket
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from SATSegmentLib.errors import InputError
 
 CONFIG = "config.json"
 CASES = "cases.jsonl"
@@ -47,6 +52,8 @@ ENCODER = "encoder"
 
 NEW, PREPARING, TRAINING, VALIDATING = "new", "preparing", "training", "validating"
 PAUSED, DONE, FAILED = "paused", "done", "failed"
+
+_LOCK = ".start.lock"
 
 # Windows lets nobody replace a file that another process reads at that moment, or read one that is being replaced.
 _TRIES, _PAUSE = 10, 0.02  # seconds
@@ -96,6 +103,35 @@ def write_state(folder: Path, state: RunState) -> None:
             return
         time.sleep(_PAUSE)
     temporary.replace(folder / STATE)
+
+
+def take_on(folder: Path, state: RunState, pid: int, started: float) -> RunState:
+    """Writes, and returns, the state of a run once a process of this computer is to go on with it."""
+    told = {"pid": pid, "started": started, "host": socket.gethostname(), "updated": time.time()}
+    taken = replace(state, state=PREPARING, message="", **told)
+    write_state(folder, taken)
+    return taken
+
+
+@contextmanager
+def locked(folder: Path, seconds: float) -> Iterator[None]:
+    """Keeps other processes from making or taking on the run meanwhile, on disks that know locks.
+
+    Raises:
+        InputError: One does, and is not done within `seconds`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / _LOCK)
+    try:
+        with suppress(NotImplementedError):
+            lock.acquire(timeout=seconds)
+    except Timeout as error:
+        raise InputError(f"The run {folder.name} is being started already.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_events(folder: Path, offset: int = 0) -> tuple[list[dict], int]:

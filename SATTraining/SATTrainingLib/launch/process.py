@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,15 +23,14 @@ import SATSegmentLib
 from SATSegmentLib.errors import InputError, SATError
 
 from .. import runs
-from ..runs import RunState, read_state, write_state
+from ..runs import RunState, locked, read_state, take_on
 
 PROCESS = "process.json"
 GRACE_SECONDS = 30.0  # that a cancelled run may take for its checkpoint
+SILENT_SECONDS = 900.0  # without news, after which a run on another computer counts as gone
 RUNNING = (runs.PREPARING, runs.TRAINING, runs.VALIDATING)
 
-_LOCK = ".start.lock"
 _SAME_SECONDS = 10.0  # the creation time of a process moves with the system's clock
-_SILENT_SECONDS = 900.0  # without news, after which a run on another computer counts as gone
 _TAIL = 32768  # bytes
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_", "GROUP_", "ROLE_", "MASTER_", "TORCHELASTIC_")
 
@@ -65,18 +65,14 @@ def start(folder: Path, processes: int = 1) -> None:
         InputError: There is no run, it runs already, or it is done.
         SATError: The process cannot be started.
     """
-    from filelock import FileLock, Timeout
-
     folder = folder.resolve()
     if not (folder / runs.CONFIG).is_file():
         raise InputError(f"There is no training run in {folder}.")
     if processes < 1:
         raise InputError(f"A run needs at least one process, not {processes}.")
     try:
-        with FileLock(folder / _LOCK, timeout=0):
+        with locked(folder, 0):
             _start(folder, processes)
-    except Timeout as error:
-        raise InputError(f"The run {folder.name} is being started already.") from error
     except OSError as error:
         raise SATError(f"The run {folder.name} cannot be started: {error}.") from error
 
@@ -91,15 +87,16 @@ def is_alive(state: RunState) -> bool:
     if state.host == socket.gethostname():
         with suppress(ImportError):
             return _find(Process(state.pid, state.started, state.host)) is not None
-    return time.time() - state.updated < _SILENT_SECONDS
+    return time.time() - state.updated < SILENT_SECONDS
 
 
-def is_running(folder: Path, state: RunState) -> bool:
-    """Whether any process works on the run in `folder`, whose state is `state`."""
-    if is_alive(state):
+def is_running(folder: Path, state: RunState, but: Collection[int] = ()) -> bool:
+    """Whether any process works on the run in `folder`, whose state is `state`, other than `but` of this computer."""
+    here = socket.gethostname()
+    if is_alive(state) and not (state.host == here and state.pid in but):
         return True
     top = _read_process(folder)
-    if top is None or top.host != socket.gethostname():
+    if top is None or top.host != here or top.pid in but:
         return False
     with suppress(ImportError):
         return _find(top) is not None
@@ -201,8 +198,7 @@ def _start(folder: Path, processes: int) -> None:
     temporary = folder / f".{PROCESS}.part"
     temporary.write_text(json.dumps(asdict(top)), encoding="utf-8")
     temporary.replace(folder / PROCESS)
-    told = {"pid": top.pid, "started": top.started, "host": top.host, "updated": time.time()}
-    write_state(folder, replace(state, state=runs.PREPARING, message="", **told))
+    take_on(folder, state, top.pid, top.started)
 
 
 def environment() -> dict[str, str]:

@@ -67,7 +67,7 @@ _BACK = 16  # voxels added behind: the female's back lies outside the volume
 
 def read(path: Path, random: np.random.Generator) -> TissueMap:
     """A torso of these volumes, completed; 2.5 mm."""
-    raw, spacing = read_labels(path, {2, 3})
+    raw, spacing = read_labels(path, {2, 3}, (192, 152, 320))
     male = (raw == _PROSTATE).any()
     raw = np.pad(raw, ((0, 0), (_BACK, 0), (0, 0)))
     marks = (MALE if male else FEMALE).moved(0, _BACK)

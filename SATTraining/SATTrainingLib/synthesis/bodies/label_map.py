@@ -10,11 +10,14 @@ from SATSegmentLib.errors import InputError
 from SATSegmentLib.imaging import Grid, Volume
 
 
-def read_labels(path: Path, known: set[int]) -> tuple[np.ndarray, tuple[float, float, float]]:
+def read_labels(
+    path: Path, known: set[int], shape: tuple[int, int, int] | None = None
+) -> tuple[np.ndarray, tuple[float, float, float]]:
     """A label map's values and its spacing in millimetres, axes (R, A, S).
 
     Args:
         known: Values that have to occur.
+        shape: The source's, for readers that know places by their voxels.
 
     Raises:
         InputError: The file cannot be read, or is not of the source that is expected.
@@ -26,4 +29,9 @@ def read_labels(path: Path, known: set[int]) -> tuple[np.ndarray, tuple[float, f
     values = np.rint(grid.resample(volume.array, nearest=True)).astype(np.int16)
     if not known.issubset(np.unique(values).tolist()):
         raise InputError(f"{path} does not hold the structures that are expected in it; check its kind.")
+    if shape is not None and values.shape != shape:
+        raise InputError(
+            f"{path} has {' x '.join(map(str, values.shape))} voxels, the published map {' x '.join(map(str, shape))}; "
+            "use that one as it is."
+        )
     return values, spacing

@@ -27,7 +27,7 @@ _DISCS = tuple(range(551, 560))
 
 def read(path: Path, random: np.random.Generator) -> TissueMap:
     """The abdomen of this atlas."""
-    values, _ = read_labels(path, {3, 51, 52})
+    values, _ = read_labels(path, {3, 51, 52}, (256, 256, 113))
     levels = np.flatnonzero((values > 0).any((0, 1)))
     values = values[:, 20:, levels[0] : levels[-1] + 1]
     values = np.where(np.isin(values, [*ABDOMEN, *ABDOMEN_SIDED]), values, 0).astype(np.int16)

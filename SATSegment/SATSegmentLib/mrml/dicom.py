@@ -16,8 +16,18 @@ from ..errors import InputError
 from ..imaging import Mask, Volume
 from ..imaging.dicom import DicomSource
 from ..output import Segment
+from ..output.dicom_seg import (
+    ALGORITHM_NAME_TAG,
+    ALGORITHM_TYPE_TAG,
+    ALGORITHM_TYPES,
+    MANUAL,
+    SEMIAUTOMATIC,
+    Origin,
+)
+from . import layers
 from .geometry import first_voxel, ijk_to_node, node_to_world, to_vtk
-from .segments import MODEL_TAG, tag_of
+from .kept import is_edited
+from .segments import MODEL_TAG, TERM_TAG, tag_of
 from .translation import tr as _
 
 _INSTANCES = "DICOM.instanceUIDs"
@@ -114,6 +124,23 @@ def segments_on(volume_node, segmentation_node) -> list[Segment]:
         segmentation_node.GetBinaryLabelmapRepresentation(segment_id, image)
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, grid, image)
         found.append(Segment(segment.GetName(), _mask(image), _entry(segment)))
+    return found
+
+
+def origins_of(segmentation_node) -> list[Origin]:
+    """How each segment was made: by us, by us and then edited, as its tags say, else by hand."""
+    segmentation = segmentation_node.GetSegmentation()
+    voxels = layers.counts(segmentation)
+    found = []
+    for segment_id in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segment_id)
+        kind, name = tag_of(segment, ALGORITHM_TYPE_TAG), tag_of(segment, ALGORITHM_NAME_TAG) or ""
+        if tag_of(segment, TERM_TAG) is None:
+            found.append(Origin(kind, name) if kind in ALGORITHM_TYPES else Origin(MANUAL, ""))
+        elif is_edited(segment, voxels.get(segment_id, 0)):
+            found.append(Origin(SEMIAUTOMATIC))
+        else:
+            found.append(Origin())
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,15 @@ def changed_at(node) -> int:
     segments = [segmentation.GetSegment(segment_id) for segment_id in segmentation.GetSegmentIDs()]
     masks = [segment.GetRepresentation(layers.LABELMAP) for segment in segments]
     return max(one.GetMTime() for one in (segmentation, *segments, *filter(None, masks)))
+
+
+def is_edited(segment, voxels: int) -> bool:
+    """Whether a segment no longer has as many voxels as were noted with it; False where nothing was."""
+    try:
+        noted = json.loads(tag_of(segment, MEASURED_TAG) or "{}")
+        return noted.get("voxels", voxels) != voxels
+    except (ValueError, AttributeError):  # damaged
+        return False
 
 
 def read_kept(node, segment_id: str) -> KeptSegment | None:

@@ -13,6 +13,7 @@ from vtk import reference
 from ..anatomy import CodedEntry, terminology_string
 from ..errors import InputError, SATError
 from ..imaging import Mask
+from ..output.dicom_seg import ALGORITHM_NAME_TAG, ALGORITHM_TYPE_TAG, AUTOMATIC, SAT
 from . import layers
 from .geometry import first_voxel, ijk_to_node, node_to_world
 from .hierarchy import place_beside
@@ -54,6 +55,7 @@ class _Look:
     def of_entry(cls, name: str, entry: CodedEntry, tags: Mapping[str, object]) -> _Look:
         # what was measured of other voxels is not true of these
         texts = {MEASURED_TAG: None} | {_in_file(key): _in_file(value) for key, value in tags.items()}
+        texts |= {ALGORITHM_TYPE_TAG: AUTOMATIC, ALGORITHM_NAME_TAG: SAT}
         texts[_TERMINOLOGY_TAG] = terminology_string(entry)
         color = tuple(channel / 255 for channel in entry.color)
         return cls(" ".join(name.split()), color, (False, False), texts)

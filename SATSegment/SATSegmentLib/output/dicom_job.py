@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError, SATError
 from ..imaging.volume import Volume
+from .dicom_seg import Origin, source_slices, write_dicom_seg
 from .segment import Segment
 
 
@@ -22,17 +23,25 @@ class DicomSegJob:
 
     Args:
         path: The file to write.
-        volume, segments, made_by: As of `write_dicom_seg`; a series taken with a tilted gantry is refused.
+        volume, segments, made_by, origins: As of `write_dicom_seg`; a series taken with a tilted gantry is refused.
 
     Raises:
         OSError: The process cannot be started.
     """
 
-    def __init__(self, path: Path, volume: Volume, segments: list[Segment], made_by: dict[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        volume: Volume,
+        segments: list[Segment],
+        made_by: dict[str, str],
+        origins: list[Origin],
+    ) -> None:
         library = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH", ""))))
         self.path = Path(path)
-        work = (self.path, volume.shape, volume.affine, volume.name, volume.source, segments, made_by)
+        image = volume.shape, volume.affine, volume.name, volume.source
+        work = self.path, image, segments, made_by, origins
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
         with tempfile.TemporaryFile() as file:
             pickle.dump(work, file)
@@ -69,16 +78,15 @@ class DicomSegJob:
 
 def _work() -> None:
     from ..imaging.dicom_geometry import stack
-    from .dicom_seg import source_slices, write_dicom_seg
 
-    path, shape, affine, name, source, segments, made_by = pickle.load(sys.stdin.buffer)
+    path, (shape, affine, name, source), segments, made_by, origins = pickle.load(sys.stdin.buffer)
     volume = Volume(np.broadcast_to(np.int16(0), shape), affine, "ct", name, source)
     if stack(source_slices(volume), name).sheared:
         raise InputError(
             f"{name} was taken with a tilted gantry, so its slices are not where its voxels are; segment its DICOM "
             "folder with the command satsegment, which writes DICOM SEG of it."
         )
-    write_dicom_seg(path, volume, segments, made_by)
+    write_dicom_seg(path, volume, segments, made_by, origins)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -24,6 +25,25 @@ _MAY_BE_EMPTY = (
 )
 _SERIES_NUMBERS = 1000  # added to the source's, so that the result is listed after it
 
+AUTOMATIC, SEMIAUTOMATIC, MANUAL = ALGORITHM_TYPES = "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"
+SAT = "SAT"  # the name of our own algorithm
+# Of a segment in Slicer: where what writes DICOM SEG reads how it was made
+ALGORITHM_TYPE_TAG = "DICOM.SegmentAlgorithmType"
+ALGORITHM_NAME_TAG = "DICOM.SegmentAlgorithmName"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a segment was made.
+
+    Attributes:
+        type: DICOM's Segment Algorithm Type, one of `ALGORITHM_TYPES`.
+        algorithm: Its name; of `SAT` all is told.
+    """
+
+    type: str = AUTOMATIC
+    algorithm: str = SAT
+
 
 def check_dicom_seg(volume: Volume) -> None:
     """Refuses a volume of which no DICOM SEG can be written, before any work starts.
@@ -38,7 +58,13 @@ def check_dicom_seg(volume: Volume) -> None:
         )
 
 
-def write_dicom_seg(path: Path, volume: Volume, segments: list[Segment], made_by: dict[str, str] | None = None) -> None:
+def write_dicom_seg(
+    path: Path,
+    volume: Volume,
+    segments: list[Segment],
+    made_by: dict[str, str] | None = None,
+    origins: list[Origin] | None = None,
+) -> None:
     """Writes segments, which may overlap, with their codes and colours and references to the source's images.
 
     Each frame is one source image's own pixels. Segments without voxels there are left out, as DICOM has no
@@ -49,6 +75,7 @@ def write_dicom_seg(path: Path, volume: Volume, segments: list[Segment], made_by
         volume: The volume that was segmented, with its `source`.
         segments: One of them at least has voxels.
         made_by: What made them, e.g. {"SlicerSAT_model": "sat-nano"}; kept as the algorithm's parameters.
+        origins: Of each segment; all are SAT's unless given.
 
     Raises:
         InputError: The volume is not on the slices of DICOM images that are there, or these lack what DICOM asks for.
@@ -70,7 +97,9 @@ def write_dicom_seg(path: Path, volume: Volume, segments: list[Segment], made_by
     with written(path) as temporary:
         pixels = _pixels([masks[number] for number in found], path.parent)
         try:
-            segmentation = _segmentation(images, pixels, [segments[number] for number in found], made_by or {})
+            made = origins or [Origin()] * len(segments)
+            described = [(segments[number], made[number]) for number in found]
+            segmentation = _segmentation(images, pixels, described, made_by or {})
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # highdicom's, of headers that break rules
             raise SATError(
                 f"{path} was not written, as the DICOM files of {volume.name} break a rule of DICOM ({error}); "
@@ -143,7 +172,7 @@ def _on_slices(mask: Mask, places: list[tuple[int, int, int] | None], size: tupl
     return Mask.of(array)
 
 
-def _segmentation(images: list, pixels: np.ndarray, segments: list[Segment], made_by: dict[str, str]):
+def _segmentation(images: list, pixels: np.ndarray, segments: list[tuple[Segment, Origin]], made_by: dict[str, str]):
     """The dataset of segments that each have voxels, `pixels` as of `_pixels`."""
     import highdicom
     from pydicom.sr.codedict import codes
@@ -160,7 +189,7 @@ def _segmentation(images: list, pixels: np.ndarray, segments: list[Segment], mad
         source_images=images,
         pixel_array=pixels,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_described(number, segment, algorithm) for number, segment in enumerate(segments, 1)],
+        segment_descriptions=[_described(number, *one, algorithm) for number, one in enumerate(segments, 1)],
         series_instance_uid=highdicom.UID(),
         series_number=_SERIES_NUMBERS + int(images[0].get("SeriesNumber") or 0),
         sop_instance_uid=highdicom.UID(),
@@ -192,20 +221,24 @@ def _pixels(masks: list[Mask], folder: Path) -> np.ndarray:
     return pixels.transpose(1, 2, 3, 0)
 
 
-def _described(number: int, segment: Segment, algorithm):
+def _described(number: int, segment: Segment, origin: Origin, algorithm):
     import highdicom
 
     entry = segment.entry
+    ours = origin.type != MANUAL and origin.algorithm == SAT
     described = highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=_line(segment.name) or f"Segment {number}",
         segmented_property_category=_coded(entry.category),
         segmented_property_type=_coded(entry.type),
-        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=algorithm,
+        algorithm_type=origin.type if ours else MANUAL,
+        algorithm_identification=algorithm if ours else None,
         anatomic_regions=[_coded(entry.region)] if entry.region else None,
         display_color=highdicom.color.CIELabColor.from_rgb(*entry.color),
     )
+    if origin.type != MANUAL and not ours:  # of which only the name is known, where highdicom wants more
+        described.SegmentAlgorithmType = origin.type
+        described.SegmentAlgorithmName = _line(origin.algorithm) or "unknown"
     if entry.modifier:
         kind = described.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = [_coded(entry.modifier)]

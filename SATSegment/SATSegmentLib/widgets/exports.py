@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import SATError
-from ..mrml.dicom import dicom_volume, made_by, missing_for_dicom, missing_sources, segments_on
+from ..mrml.dicom import dicom_volume, made_by, missing_for_dicom, missing_sources, origins_of, segments_on
 from ..output import write_table
 from ..output.dicom_job import DicomSegJob
 from .packages import Installation, missing_packages
@@ -113,7 +113,8 @@ class ExportMenu:
         with slicer.util.tryWithErrorDisplay(_("The DICOM SEG could not be written."), waitCursor=True):
             volume = dicom_volume(volume_node, database)
             segments = segments_on(volume_node, segmentation_node)
-            self._job = DicomSegJob(Path(path), volume, segments, made_by(segmentation_node))
+            made = made_by(segmentation_node), origins_of(segmentation_node)
+            self._job = DicomSegJob(Path(path), volume, segments, *made)
             self._timer.start()
             slicer.util.showStatusMessage(_("Writing {path} …").format(path=path))
 

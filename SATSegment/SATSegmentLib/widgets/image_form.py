@@ -101,7 +101,11 @@ class ImageForm:
 
     def reason_not_to_use(self, name: str) -> str:
         """Why a model cannot be used yet, or nothing."""
-        state = self.models.get(name, {}).get("state")
+        if self.models and name not in self.models:  # of another computer's scene, or removed since
+            return _("The model {name} is not installed: choose another one, or import it under Setup.").format(
+                name=name
+            )
+        state = self.models[name]["state"] if self.models else ""
         if state == "not installed":
             return _("Download the model {name} first, under Setup.").format(name=name)
         if state == "downloaded":

@@ -20,6 +20,10 @@ from ..mrml.volumes import volume_of
 from ..worker.temporary import own_folder
 from .asked import Asked
 from .many_scene import add_results, read_results, write_volume
+from .outcome import Cleaning
+from .wording import in_panel
+
+_FLAGS = "--largest-component", "--fill-holes"  # of what `Cleaning` says
 
 
 class ManyRun:
@@ -35,18 +39,19 @@ class ManyRun:
 
     Args:
         asked: The terms, by the names they are asked for.
-        model, device: As the panel has them.
+        model, device, cleaning: As the panel has them.
     """
 
-    def __init__(self, asked: Mapping[str, Asked], model: str, device: str) -> None:
+    def __init__(self, asked: Mapping[str, Asked], model: str, device: str, cleaning: Cleaning) -> None:
         self.total, self.done = 0, 0
         self.failed: list[tuple[str, str]] = []
         self.stage = _("Starting …")
         self.error: SATError | None = None
         self.overview: Path | None = None
         self.busy = True
-        self._asked, self._model, self._device = asked, model, device
+        self._asked, self._model, self._device, self._cleaning = asked, model, device, cleaning
         self._began: tuple[float, int] | None = None  # when, and what was done then
+        self._last = 0.0  # when one was done
         self._nodes: dict[str, object] = {}
         self._modalities: dict[str, str] = {}
         self._to_write: deque[str] = deque()
@@ -71,12 +76,18 @@ class ManyRun:
         self._to_write.extend(self._nodes)
 
     @property
+    def of_folder(self) -> bool:
+        """Whether it is of a folder's scans."""
+        return self._own is None
+
+    @property
     def seconds_left(self) -> float | None:
         """About; None where it cannot be told yet."""
         if self._began is None or self.done <= self._began[1]:
             return None
         start, before = self._began
-        return (time.monotonic() - start) / (self.done - before) * (self.total - self.done)
+        expected = (self._last - start) / (self.done - before) * (self.total - self.done)
+        return max(0.0, expected - (time.monotonic() - self._last))
 
     def name_of(self, case_id: str) -> str:
         """The volume's name, or a folder's scan's own."""
@@ -146,6 +157,7 @@ class ManyRun:
 
     def _start_process(self) -> None:
         arguments = ["--cases", str(self._source), "--output", str(self._output), "--model", self._model]
+        arguments += [flag for flag, wanted in zip(_FLAGS, self._cleaning, strict=True) if wanted]
         arguments += ["--device", self._device, "--terms", *self._asked]
         self._process = BatchProcess(arguments)
         self.stage = _("Starting the model …")
@@ -157,6 +169,7 @@ class ManyRun:
             self._began = time.monotonic(), self.done
             self.stage = _("Segmenting …")
         elif event["event"] == "case":
+            self._last = time.monotonic()
             if event["error"]:
                 self._failed(event["id"], event["error"])
             else:
@@ -183,13 +196,12 @@ class ManyRun:
         self.failed.append((self.name_of(case_id), sentence))
 
     def _ended(self) -> None:
-        if self.overview is None:  # it did not come to its end
-            self.error = self._process.error
+        if self.overview is None and (error := self._process.error):  # it did not come to its end
+            self.error = SATError(in_panel(str(error)))
+            self.error.details = in_panel(error.details)  # its last lines say the same
         self._end()
         count = self.total - len(self.failed)
-        self.stage = (
-            "" if self.error else _("{count} of {total} volumes are done.").format(count=count, total=self.total)
-        )
+        self.stage = "" if self.error else _("Volumes done: {count} of {total}.").format(count=count, total=self.total)
 
     def _end(self) -> None:
         self.busy = False

@@ -14,6 +14,7 @@ from .asked import Asked
 from .common import show_details
 from .many_run import ManyRun
 from .many_scene import scene_volumes
+from .outcome import Cleaning
 from .status import time_text
 
 _ROLE = qt.Qt.UserRole
@@ -25,13 +26,16 @@ class ManyVolumes:
 
     Args:
         asked: Gives the terms chosen, by the names they are asked for.
-        settings: Gives model and device; raises InputError where there is no term or the model cannot be used.
+        settings: Gives model, device and cleaning; raises InputError where there is no term or the model cannot be
+            used.
     """
 
-    def __init__(self, asked: Callable[[], dict[str, Asked]], settings: Callable[[], tuple[str, str]]) -> None:
+    def __init__(
+        self, asked: Callable[[], dict[str, Asked]], settings: Callable[[], tuple[str, str, Cleaning]]
+    ) -> None:
         self._asked, self._settings = asked, settings
         self._listed: list[tuple] = []
-        self._error: SATError | None = None
+        self._refusal: SATError | None = None  # of the last press
         self.run: ManyRun | None = None
 
         self.widget = qt.QWidget()
@@ -79,7 +83,7 @@ class ManyVolumes:
         row.addWidget(self.error_text, 1)
         self.details = qt.QToolButton()
         self.details.text = _("Details")
-        self.details.connect("clicked()", lambda: show_details(self._error))
+        self.details.connect("clicked()", lambda: show_details(self._shown_error()))
         row.addWidget(self.details)
         layout.addLayout(row)
         layout.addStretch(1)
@@ -87,9 +91,9 @@ class ManyVolumes:
 
     def start(self) -> None:
         """Begins."""
-        self._error = None
+        self._refusal = None
         try:
-            model, device = self._settings()
+            settings = self._settings()
             asked = self._asked()
             nodes = [] if self._of_folder else self._checked()
             folder = Path(self.folder.currentPath)
@@ -97,13 +101,13 @@ class ManyVolumes:
                 raise InputError(_("Choose a folder that is there."))
             if self.run is not None:
                 self.run.close()
-            self.run = ManyRun(asked, model, device)
+            self.run = ManyRun(asked, *settings)
             if self._of_folder:
                 self.run.start_folder(folder, Path(self.output.currentPath))
             else:
                 self.run.start_scene(nodes)
         except (SATError, OSError) as error:
-            self._error = error
+            self._refusal = error if isinstance(error, SATError) else SATError(str(error))
         self.update()
 
     def cancel(self) -> None:
@@ -124,7 +128,7 @@ class ManyVolumes:
         if run is None or not run.busy:
             return
         if run.poll():
-            if not run.busy and run.overview is not None and self._of_folder:
+            if not run.busy and run.overview is not None and run.of_folder:
                 self.open_overview()
             self.update()
         elif run.seconds_left is not None:
@@ -177,22 +181,24 @@ class ManyVolumes:
         busy = run is not None and run.busy
         self.bar.visible = busy
         if busy:
-            self.bar.maximum, self.bar.value = (run.total, run.done) if run.total else (0, 0)
+            self.bar.maximum, self.bar.value = (run.total, run.done) if run.done else (0, 0)
         text = run.stage if run is not None else ""
-        if busy and run.seconds_left:
-            text += " " + _("{done} of {total}, about {left} left").format(
-                done=run.done, total=run.total, left=time_text(run.seconds_left)
-            )
+        if busy and run.done:
+            text += " " + _("{done} of {total}").format(done=run.done, total=run.total)
+            if (run.seconds_left or 0) >= 1:
+                text += ", " + _("about {left} left").format(left=time_text(run.seconds_left))
         self.status.text = text
         self.status.visible = bool(text)
-        if run is not None and run.error is not None:
-            self._error = run.error
+        error = self._shown_error()
         failed = [f"{name}: {sentence}" for name, sentence in run.failed] if run is not None else []
         if len(failed) > _SHOWN:
             failed[_SHOWN:] = [_("and {count} more").format(count=len(failed) - _SHOWN)]
-        self.error_text.text = "\n".join([*([str(self._error)] if self._error else []), *failed])
+        self.error_text.text = "\n".join([*([str(error)] if error else []), *failed])
         self.error_text.visible = bool(self.error_text.text)
-        self.details.visible = bool(getattr(self._error, "details", ""))
+        self.details.visible = bool(getattr(error, "details", ""))
+
+    def _shown_error(self) -> SATError | None:
+        return self._refusal or (self.run.error if self.run is not None else None)
 
     def _update_buttons(self) -> None:
         reason = self._reason()
@@ -226,7 +232,8 @@ class ManyVolumes:
     def _folder_changed(self, path: str) -> None:
         if path:
             self.output.currentPath = f"{path.rstrip('/')}-SAT"
-        self._update_buttons()
+        self._refusal = None  # it was about the other one
+        self.update()
 
     def _path(self, name: str, tip: str):
         edit = ctk.ctkPathLineEdit()

@@ -8,10 +8,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..errors import SATError
 from ..models.catalog import catalog
 from .image_form import state_text
 from .session import Session
 from .sizes import size_text
+from .wording import in_panel
 
 
 class ModelsList:
@@ -135,7 +137,7 @@ class ModelsList:
         self.bar.visible = True
         self.bar.maximum = 0
         self._request = self.session.worker.request(
-            method, params, on_progress=self._progress, on_done=done, on_error=lambda error: self._end(str(error))
+            method, params, on_progress=self._progress, on_done=done, on_error=self._failed
         )
         self._update_buttons()
 
@@ -155,6 +157,9 @@ class ModelsList:
         else:
             self._end(_("Done."))
 
+    def _failed(self, error: SATError) -> None:
+        self._end(in_panel(str(error)))
+
     def _end(self, text: str) -> None:
         self._request = None
         self.bar.visible = False
@@ -167,8 +172,8 @@ class ModelsList:
             self.session.worker.cancel(self._request)
 
     def _selected(self) -> dict | None:
-        item = self.list.currentItem()
-        return self.models[self.list.indexOfTopLevelItem(item)] if item else None
+        name = self._selected_name()  # of a list that may be of other models by now
+        return next((model for model in self.models if model["name"] == name), None)
 
     def _show(self) -> None:
         chosen = self._selected_name()

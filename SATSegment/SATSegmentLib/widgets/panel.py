@@ -253,8 +253,7 @@ class Panel:
             node = self.node.outputSegmentation or (made := self._new_output())
             asked, replaced = without_conflicts(SegmentWriter(node, self.node.inputVolume), asked)
             if asked:
-                cleaning = Cleaning(self.node.keepLargest, self.node.fillHoles)
-                self.session.segment(settings, asked, node, replaced, cleaning)
+                self.session.segment(settings, asked, node, replaced, self._cleaning())
             self._made = made
         except SATError as error:
             self._made = made
@@ -311,12 +310,19 @@ class Panel:
             return self.form.reason_not_to_use(self.node.model) or _("Choose at least one term first.")
         return self.form.reason_not_to_use(self.node.model)
 
-    def _settings_of_many(self) -> tuple[str, str]:
-        """Model and device for many volumes.
+    def _settings_of_many(self) -> tuple[str, str, Cleaning]:
+        """Model, device and cleaning for many volumes.
 
         Raises:
-            InputError: No term is chosen, or the model cannot be used.
+            InputError: No term is chosen, the model cannot be used, or the worker is another machine's.
         """
+        if self.session.worker.remote:
+            raise InputError(
+                _(
+                    "Many volumes are segmented by this computer only: remove the remote worker under Setup first, or "
+                    "give the command satsegment batch on the other machine."
+                )
+            )
         missing = self.setup.missing
         if missing:
             raise InputError(_("Install what is missing first, under Setup: {names}.").format(names=", ".join(missing)))
@@ -324,7 +330,10 @@ class Panel:
             raise InputError(_("Choose at least one term first."))
         if reason := self.form.reason_not_to_use(self.node.model):
             raise InputError(reason)
-        return self.node.model, self.node.device or "auto"
+        return self.node.model, self.node.device or "auto", self._cleaning()
+
+    def _cleaning(self) -> Cleaning:
+        return Cleaning(self.node.keepLargest, self.node.fillHoles)
 
     def _asked_of_many(self) -> dict[str, Asked]:
         """The chosen terms by their names as the command line takes them."""
@@ -361,7 +370,10 @@ class Panel:
     # Results
 
     def _go_to(self, row) -> None:
+        volume, _output = self._exported_nodes()
         if row.center is not None:
+            if volume is not None:
+                show_volume(volume)
             jump_to(row.center)
 
     def _show_3d(self, on: bool) -> None:

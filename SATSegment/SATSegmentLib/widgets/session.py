@@ -26,6 +26,7 @@ from .asked import Asked, ImageSettings
 from .outcome import NO_CLEANING, Cleaning, Outcome, edited
 from .previews import Previews
 from .rows import Row
+from .wording import in_panel
 
 IDLE, STARTING, ENCODING, SEGMENTING = "idle", "starting", "encoding", "segmenting"
 _NOTHING_KEPT = {"memory": 0, "disk": 0}
@@ -246,7 +247,7 @@ class Session:
             names = [term.name for term in free if term.prompt in answer["free_text"]]
             self.error = InputError(
                 _("Remove {names} from the list, or install what free text needs. {reason}").format(
-                    names=", ".join(names or [term.name for term in free]), reason=answer["missing"]
+                    names=", ".join(names or [term.name for term in free]), reason=in_panel(answer["missing"])
                 )
             )
             self._end()

@@ -59,6 +59,8 @@ class PreparedCases:
             self._clearing = self._background.start(
                 _("Removing prepared cases"), lambda job: clear_prepared(job.cancelled), failed=self._show_error
             )
+            self._ui.clearPrepared.enabled = False
+            self._ui.clearPrepared.toolTip = _("They are being removed.")
 
     def close(self) -> None:
         """The panel goes."""

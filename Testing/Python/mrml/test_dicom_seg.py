@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -14,9 +15,11 @@ from Testing.Python.mrml.reading import box
 from SATSegmentLib.anatomy import coded_entry
 from SATSegmentLib.errors import InputError, SATError
 from SATSegmentLib.imaging import Mask, Volume
-from SATSegmentLib.mrml.dicom import dicom_volume, made_by, missing_sources, segments_on
-from SATSegmentLib.mrml.segments import MODEL_TAG, SegmentWriter
+from SATSegmentLib.mrml.dicom import dicom_volume, made_by, missing_sources, origins_of, segments_on
+from SATSegmentLib.mrml.segments import MEASURED_TAG, MODEL_TAG, SegmentWriter, tag_of
+from SATSegmentLib.output import Segment, write_seg_nrrd
 from SATSegmentLib.output.dicom_job import DicomSegJob
+from SATSegmentLib.output.dicom_seg import Origin
 
 MASKS = {"left kidney": box((2, 3, 4), (9, 11, 12)), "liver": box((5, 8, 0), (19, 20, 15))}
 
@@ -61,7 +64,8 @@ def segmented(volume_node, segmentation):
 
 
 def write(path, node, segmentation, database):
-    job = DicomSegJob(path, dicom_volume(node, database), segments_on(node, segmentation), made_by(segmentation))
+    volume, segments = dicom_volume(node, database), segments_on(node, segmentation)
+    job = DicomSegJob(path, volume, segments, made_by(segmentation), origins_of(segmentation))
     end = time.monotonic() + 120
     while job.running:
         assert time.monotonic() < end
@@ -117,6 +121,46 @@ def test_segments_of_another_grid_and_without_terminology(loaded, segmentation, 
     (segment,) = segments_on(node, segmentation)
     np.testing.assert_array_equal(segment.mask.array, box((10, 10, 5), (15, 16, 9)).array)
     assert segment.entry.type.meaning == "Tissue"
+
+
+def test_how_each_segment_was_made_is_told(tmp_path, loaded, segmentation):
+    """By us, by us and edited since, by another extension that says so, by hand; Slicer's other exporters read tags."""
+    node, files, database = loaded()
+    segmented(node, segmentation)
+    writer = SegmentWriter(segmentation, node)
+    names = ["left kidney", "liver", "edited", "drawn", "another's"]
+    for name in names[2:]:
+        writer.put(name, coded_entry(name), box((10, 10, 5), (12, 16, 9)))
+    own = segmentation.GetSegmentation()
+    ids = list(own.GetSegmentIDs())
+    writer.note(ids[0], MEASURED_TAG, json.dumps({"voxels": MASKS["left kidney"].voxels}))
+    writer.note(ids[2], MEASURED_TAG, '{"voxels":47}')
+    drawn, other = (own.GetSegment(one) for one in ids[3:])
+    assert tag_of(drawn, "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
+    for tag in ("SlicerSAT.Term", "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"):
+        drawn.RemoveTag(tag)
+    other.RemoveTag("SlicerSAT.Term")
+    other.SetTag("DICOM.SegmentAlgorithmName", "Threshold")
+    write(tmp_path / "out.dcm", node, segmentation, database)
+    seg, _masks = read_back(tmp_path / "out.dcm", files)
+    told = [
+        (item.SegmentLabel, item.SegmentAlgorithmType, item.get("SegmentAlgorithmName")) for item in seg.SegmentSequence
+    ]
+    kinds = [("AUTOMATIC", "SAT")] * 2 + [("SEMIAUTOMATIC", "SAT"), ("MANUAL", None), ("AUTOMATIC", "Threshold")]
+    assert told == [(name, *kind) for name, kind in zip(names, kinds, strict=True)]
+    identified = ["SegmentationAlgorithmIdentificationSequence" in item for item in seg.SegmentSequence]
+    assert identified == [True, True, True, False, False]
+
+
+def test_a_file_of_the_command_line_tells_that_its_segments_are_automatic(tmp_path, scene):
+    volume = Volume(np.zeros((24, 24, 16), np.int16), np.eye(4), "ct", "scan")
+    segments = [Segment(name, mask, coded_entry(name)) for name, mask in MASKS.items()]
+    write_seg_nrrd(tmp_path / "out.seg.nrrd", volume, segments)
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(tmp_path / "out.seg.nrrd"))
+    assert storage.ReadData(segmentation)
+    assert origins_of(segmentation) == [Origin("AUTOMATIC", "SAT")] * 2
 
 
 def test_what_cannot_be_written_says_why(tmp_path, loaded, segmentation, scene):

@@ -22,7 +22,7 @@ from SATSegmentLib.anatomy.codes import Code, CodedEntry
 from SATSegmentLib.errors import InputError, SATError
 from SATSegmentLib.imaging import Mask, Volume
 from SATSegmentLib.output import Segment
-from SATSegmentLib.output.dicom_seg import check_dicom_seg, write_dicom_seg
+from SATSegmentLib.output.dicom_seg import AUTOMATIC, MANUAL, SEMIAUTOMATIC, Origin, check_dicom_seg, write_dicom_seg
 
 MADE_BY = {"SlicerSAT_version": "1.2", "SlicerSAT_model": "sat-tiny"}
 DCIODVFY = shutil.which("dciodvfy")
@@ -177,7 +177,7 @@ def test_dcmqi_reads_the_same(written, tmp_path):
 
 
 @pytest.mark.skipif(DCIODVFY is None, reason="dciodvfy is not installed: apt install dicom3tools")
-@pytest.mark.parametrize("kind", ["overlapping", "apart", "tilted", "multi-frame"])
+@pytest.mark.parametrize("kind", ["overlapping", "apart", "tilted", "multi-frame", "by hand"])
 def test_dciodvfy_finds_no_errors(written, chest, tmp_path, kind):
     path = written[0]
     if kind != "overlapping":
@@ -188,7 +188,9 @@ def test_dciodvfy_finds_no_errors(written, chest, tmp_path, kind):
             write_series(tmp_path / "source", small, tilt=0.2 if kind == "tilted" else 0)
         volume = Volume.read(tmp_path / ("source.dcm" if kind == "multi-frame" else "source"))
         path = tmp_path / "seg.dcm"
-        write_dicom_seg(path, volume, some_segments(volume.shape)[: 4 if kind == "tilted" else 1], MADE_BY)
+        segments = some_segments(volume.shape)[: 4 if kind in ("tilted", "by hand") else 1]
+        by_hand = [Origin(MANUAL, ""), Origin(SEMIAUTOMATIC), Origin(AUTOMATIC, "Threshold"), Origin(SEMIAUTOMATIC, "")]
+        write_dicom_seg(path, volume, segments, MADE_BY, by_hand if kind == "by hand" else None)
     told = subprocess.run([DCIODVFY, "-new", str(path)], capture_output=True, text=True)
     lines = (told.stdout + told.stderr).splitlines()
     assert "Segmentation" in lines

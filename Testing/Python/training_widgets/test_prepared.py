@@ -79,6 +79,7 @@ def test_prepared_cases_are_cleared_when_one_says_so_and_no_run_needs_them(
     assert left()
     Harness.answer("OK")
     Harness.click(button)
-    assert Harness.wait_until(lambda: not button.enabled, 30)
+    assert not button.enabled and "being removed" in button.toolTip
+    assert Harness.wait_until(lambda: text.text == "Prepared cases: 0 MB on disk.", 30)
     assert left() == []
-    assert text.text == "Prepared cases: 0 MB on disk."
+    assert not button.enabled and "Nothing is kept" in button.toolTip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from Testing import Harness
 
@@ -60,7 +62,7 @@ def segmentations():
     return {node.GetName(): node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")}
 
 
-def test_what_is_missing_is_said(widget, many):
+def test_what_is_missing_is_said(widget, many, tmp_path):
     assert not many.run_button.enabled
     assert "Choose at least one term first" in many.run_button.toolTip
     add_terms(widget, "right lung")
@@ -69,6 +71,11 @@ def test_what_is_missing_is_said(widget, many):
     assert "Choose a folder first" in many.run_button.toolTip
     assert many.folder_place.isVisible()
     assert not many.list.isVisible()
+    many.folder.currentPath = str(tmp_path / "nowhere")
+    Harness.click(many.run_button)
+    assert many.error_text.text == "Choose a folder that is there."
+    many.folder.currentPath = str(tmp_path)
+    assert many.error_text.text == ""
 
 
 def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
@@ -86,12 +93,14 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     many.list.item(2).setCheckState(qt.Qt.Unchecked)
     Harness.process_events()
     assert many.run_button.text == "Segment 2 volumes"
+    Harness.click(widget.ui.keepLargest)
+    Harness.click(widget.ui.fillHoles)
     Harness.click(many.run_button)
     assert many.run.busy, many.error_text.text
     assert not many.run_button.enabled
     assert Harness.wait_until(lambda: not many.run.busy, 240)
     assert many.error_text.text == ""
-    assert many.status.text == "2 of 2 volumes are done."
+    assert many.status.text == "Volumes done: 2 of 2."
     found = segmentations()
     assert sorted(found) == ["one segmentation", "two segmentation"]
     voxels = {}
@@ -116,17 +125,20 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     widget._parameterNode.outputSegmentation = found["one segmentation"]
     assert Harness.wait_until(lambda: len(widget.panel.session.rows) == 2)
     assert [row.voxels for row in widget.panel.session.rows] == voxels["one"]
+    cleaned = [row.measured["cleaned"] for row in widget.panel.session.rows]
+    assert all(what.startswith("largest component (") and ", holes filled (" in what for what in cleaned)
     assert widget.panel.session.rows[0].confidence > 0.4
     widget.panel.many.close()
     assert not page.exists()
 
 
-def test_a_folders_page_is_opened_and_a_failure_told(widget, many, tmp_path, monkeypatch):
+def test_a_folders_page_is_opened_and_what_fails_or_is_refused_told(widget, many, write_part, tmp_path, monkeypatch):
     import qt
 
     opened = []
     monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))  # no browser here
     (tmp_path / "in").mkdir()
+    write_part(tmp_path / "in" / "a.nrrd")
     (tmp_path / "in" / "b.nii.gz").write_bytes(b"no scan")
     add_terms(widget, "right lung")
     many.source.currentIndex = 1
@@ -136,9 +148,35 @@ def test_a_folders_page_is_opened_and_a_failure_told(widget, many, tmp_path, mon
     assert Harness.wait_until(lambda: not many.run.busy, 240)
     assert "b: " in many.error_text.text
     assert "cannot be read as NIfTI" in many.error_text.text
-    assert many.status.text == "0 of 1 volumes are done."
+    assert many.status.text == "Volumes done: 1 of 2."
     assert opened == [str(tmp_path / "in-SAT" / "overview.html")]
     assert (tmp_path / "in-SAT" / "overview.html").is_file()
+
+    Harness.click(widget.ui.fillHoles)
+    Harness.click(many.run_button)
+    assert Harness.wait_until(lambda: not many.run.busy, 120)
+    said = many.error_text.text
+    assert f"{tmp_path / 'in-SAT'} holds results that were made otherwise: a (other settings)" in said
+    assert "Choose another folder under Results" in said and "--" not in said + many.run.error.details
+    assert len(opened) == 1 and not many.page_button.enabled
+    many.folder.currentPath = str(tmp_path / "nowhere")
+    Harness.click(many.run_button)
+    assert many.error_text.text == "Choose a folder that is there."
+
+
+def test_the_time_left_falls_from_scan_to_scan():
+    from SATSegmentLib.widgets.many_run import ManyRun
+    from SATSegmentLib.widgets.outcome import NO_CLEANING
+
+    run = ManyRun({}, "sat-tiny", "cpu", NO_CLEANING)
+    run._heard({"event": "plan", "cases": 200, "kept": ["a"]})
+    run._heard({"event": "ready"})
+    assert run.seconds_left is None
+    time.sleep(0.02)
+    run._heard({"event": "case", "id": "b", "error": ""})
+    first = run.seconds_left
+    time.sleep(0.02)
+    assert 0 < run.seconds_left <= first - 0.02
 
 
 def test_cancel_ends_it_at_once_and_a_closed_scene_too(widget, many, load_part):

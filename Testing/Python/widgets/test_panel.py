@@ -615,11 +615,15 @@ def test_devices_are_known_before_the_first_run(widget, panel, chest):
 def test_another_machine_is_asked_for_its_models_only_when_one_says_so(widget, panel, chest, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "SATSegment"))
     panel.ui.setupSection.collapsed = False
+    models = panel.setup.models.list
+    models.setCurrentItem(models.topLevelItem(models.topLevelItemCount - 1))
     panel.setup.command.text = f'"{sys.executable}" -m SATSegmentLib.worker'
     panel.setup._store_command()
     assert panel.session.worker.remote
     assert panel.setup.models.models == []
     assert "another machine" in panel.setup.packages.text
+    add(panel, "rt lung")
+    assert "by this computer only" in panel.many.run_button.toolTip
     Harness.process_events()
     assert panel.session.worker.state == "stopped"
     Harness.click(panel.setup.install_button)
@@ -767,6 +771,56 @@ def test_the_first_scan_that_is_loaded_is_chosen_and_shown(widget, panel):
     load_chest()
     Harness.process_events()
     assert widget._parameterNode.inputVolume is node
+
+
+def test_a_model_that_is_not_there_is_said_before_a_run(widget, panel, chest):
+    """Of a scene of another computer, or removed since."""
+    add(panel, "rt lung")
+    assert panel.ui.runButton.enabled
+    widget._parameterNode.model = "another's"
+    Harness.process_events()
+    assert not panel.ui.runButton.enabled
+    for button in (panel.ui.runButton, panel.many.run_button):
+        assert "The model another's is not installed: choose another one" in button.toolTip
+    panel.ui.model.currentIndex = panel.ui.model.findData("sat-tiny")
+    assert panel.ui.runButton.enabled
+
+
+def test_going_to_a_result_shows_its_scan_where_no_view_does(widget, panel, chest):
+    import slicer
+    from Testing.panel import load_chest
+
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+    logic.AddSliceNode("Red")
+    other = load_chest()
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetBackgroundVolumeID(chest.GetID())
+    widget._parameterNode.outputSegmentation = drawn(other, "left lung")
+    assert Harness.wait_until(lambda: panel.results.table.rowCount == 1, 5)
+    Harness.click((panel.results.table, panel.results.table.model().index(0, 0)))
+    assert composite.GetBackgroundVolumeID() == other.GetID()
+
+
+def test_the_panel_names_its_controls_in_place_of_options(tmp_path):
+    from SATSegmentLib.batch.kept import alone
+    from SATSegmentLib.errors import InputError
+    from SATSegmentLib.models import download
+    from SATSegmentLib.output import check_targets
+    from SATSegmentLib.widgets.wording import in_panel
+
+    (tmp_path / "table.csv").touch()
+    told = [download._BY_HAND]
+    with pytest.raises(InputError) as refused:
+        check_targets([tmp_path / "table.csv"], overwrite=False)
+    told.append(str(refused.value))
+    with alone(tmp_path), pytest.raises(InputError) as refused, alone(tmp_path):
+        pass
+    told.append(str(refused.value))
+    assert all("--" in sentence or "`" in sentence for sentence in told)
+    words = [in_panel(sentence) for sentence in told]
+    assert not any("--" in sentence or "`" in sentence for sentence in words)
+    assert words[1].endswith("table.csv exists; move it away, or choose another folder under Results.")
 
 
 def test_a_volume_that_no_view_shows_is_shown_when_it_is_segmented(widget, panel, chest):

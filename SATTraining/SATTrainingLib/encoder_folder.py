@@ -31,7 +31,7 @@ def save(folder: Path, kind: str, encoder: TextEncoder) -> None:
 
     Args:
         folder: Of the result.
-        kind: "minilm-knowledge" or "mpnet".
+        kind: "minilm-spelling", "minilm-knowledge" or "mpnet".
         encoder: It.
 
     Raises:

@@ -53,6 +53,8 @@ ENCODER = "encoder"
 NEW, PREPARING, TRAINING, VALIDATING = "new", "preparing", "training", "validating"
 PAUSED, DONE, FAILED = "paused", "done", "failed"
 
+LOCK_SECONDS = 60.0  # that another process may take to make a run, or to take it on
+
 _LOCK = ".start.lock"
 
 # Windows lets nobody replace a file that another process reads at that moment, or read one that is being replaced.

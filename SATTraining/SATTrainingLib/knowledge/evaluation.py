@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from .. import encoder_folder, runs
 from ..caches import texts_cache
 from .concepts import Knowledge, hold_back, knowledge_of
 from .config import KnowledgeConfig
-from .encoders import source_of
+from .encoders import read_back, source_of
 from .means import means_of
 from .picture import draw_map
 from .retrieval import Encode, Retrieval, evaluate
@@ -41,13 +41,14 @@ class _Encoder:
 
     known: dict[str, np.ndarray]
     encoder: TextEncoder | None  # None: the transformer's mean as it comes
+    read: dict[str, str] = field(default_factory=dict)
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         vectors = torch.from_numpy(np.stack([self.known[text] for text in texts])).float()
         if self.encoder is not None:
             head = self.encoder.head
-            vectors = head.projection_layer(head.refine(vectors))
+            vectors = head.projection_layer(head.refine(vectors, read_back(self.encoder, texts, self.read)))
         return F.normalize(vectors, dim=1).numpy()
 
 

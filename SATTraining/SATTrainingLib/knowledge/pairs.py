@@ -16,7 +16,8 @@ CLUSTER = 4
 """Pairs of a step that are drawn together: a concept and what must be told from it."""
 
 _NAME_FIRST = 0.6  # share of pairs whose first text is the concept's name, else any two of its names
-_RELATIVE = 0.5  # share of the places that confusables leave, filled with what is alike or above or below in the tree
+_LOOKALIKE = 0.7  # share of the places that confusables leave, filled with what the encoder takes for the concept
+_RELATIVE = 0.5  # share of the places that both leave, filled with what is alike or above or below in the tree
 _SAID = 0.2  # share of pairs whose second text is what is said of the concept, where it has synonyms too
 
 
@@ -40,18 +41,24 @@ class Pair:
 class PairSampler:
     """The pairs of each step.
 
-    A step's batch is made of clusters; cluster `k` depends on the seed, the step and `k` alone, so all processes of a
-    run draw the same batch, whatever their number. A cluster begins with a concept that has more than one text and is
-    filled with its confusables, then its relatives in the tree, then any.
+    A step's batch is made of clusters; cluster `k` depends on the seed, the step, `k` and the lookalikes alone, so all
+    processes of a run draw the same batch, whatever their number. A cluster begins with a concept that has more than
+    one text and is filled with its confusables, then its lookalikes, its relatives in the tree, and any.
 
     Args:
         knowledge: To train on.
         batch: Pairs a step, a multiple of `CLUSTER`.
         seed: Of the draws.
+
+    Attributes:
+        concepts: That are drawn from.
+        lookalikes: Of each, as the function of that name gives them; None before anybody has looked.
     """
 
     def __init__(self, knowledge: Knowledge, batch: int, seed: int) -> None:
-        self._concepts = {concept.id: concept for concept in knowledge.concepts}
+        self.concepts = knowledge.concepts
+        self.lookalikes: np.ndarray | None = None
+        self._rows = {concept.id: row for row, concept in enumerate(knowledge.concepts)}
         self._batch = batch
         self._seed = seed
         self._said: dict[str, list[Statement]] = defaultdict(list)
@@ -83,12 +90,15 @@ class PairSampler:
         first = self._any(random)
         near = list(dict.fromkeys(other.id for other in self._confusables[first]))
         near = [near[i] for i in random.permutation(len(near))][: CLUSTER - 1]
+        alike = () if self.lookalikes is None else self.lookalikes[self._rows[first]]
+        while len(near) < CLUSTER - 1 and len(alike) and random.random() < _LOOKALIKE:
+            near.append(self.concepts[alike[random.integers(len(alike))]].id)
         relatives = self._relatives[first]
         while len(near) < CLUSTER - 1 and relatives and random.random() < _RELATIVE:
             near.append(relatives[random.integers(len(relatives))])
         while len(near) < CLUSTER - 1:
             near.append(self._any(random))
-        return [self._pair(self._concepts[key], random) for key in (first, *near)]
+        return [self._pair(self.concepts[self._rows[key]], random) for key in (first, *near)]
 
     def _pair(self, concept: Concept, random: np.random.Generator) -> Pair:
         names = (concept.name, *concept.synonyms)

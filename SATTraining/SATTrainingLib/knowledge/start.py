@@ -46,18 +46,28 @@ def create_run(config: KnowledgeConfig, folder: Path) -> None:
     if config.atlas is not None:
         training = training_of(config.atlas)
         check(training, read_cases(training.cases))
+    if _is_made(config, folder):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with runs.locked(folder, runs.LOCK_SECONDS):
+            if _is_made(config, folder):  # meanwhile, by another process
+                return
+            runs.write_state(folder, runs.RunState(steps=config.steps))
+            config.write(folder / runs.CONFIG)
+    except OSError as error:
+        raise SATError(f"The run cannot be made in {folder} ({error.strerror}); choose another folder.") from error
+
+
+def _is_made(config: KnowledgeConfig, folder: Path) -> bool:
+    """Whether a folder holds this very run; refused where it holds another."""
     if (folder / runs.CONFIG).exists():
         if KnowledgeConfig.read(folder / runs.CONFIG) != config:
             raise InputError(f"{folder} holds another run; choose another folder, or resume that run as it is.")
-        return
+        return True
     if any((folder / name).exists() for name in (runs.LAST, runs.EVENTS)):
         raise InputError(f"{folder} holds parts of another run; choose another folder.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        runs.write_state(folder, runs.RunState(steps=config.steps))
-        config.write(folder / runs.CONFIG)
-    except OSError as error:
-        raise SATError(f"The run cannot be made in {folder} ({error.strerror}); choose another folder.") from error
+    return False
 
 
 def train(folder: Path) -> str:
@@ -151,8 +161,7 @@ def _agreed(ranks: Ranks, work):
 def _to_unit_variance(texts: Texts, names: list[str]) -> None:
     """Scales the head so that queries are as large as a network expects them; their directions stay."""
     head = texts.encoder.head
-    pooled = head.refine(texts.mean(names))
-    scale = head.projection_layer(pooled).square().mean().rsqrt()
+    scale = head.projection_layer(texts.refined(names)).square().mean().rsqrt()
     head.projection_layer[2].weight *= scale
     head.projection_layer[2].bias *= scale
     head.modality_embed.weight *= scale

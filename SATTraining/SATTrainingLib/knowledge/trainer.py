@@ -22,11 +22,14 @@ from ..training.progress import Means, tell
 from ..training.stopping import StopRequests
 from .atlas import Wordings
 from .config import KnowledgeConfig
+from .encoders import in_batches
 from .learner import Learner, Shown, losses
+from .lookalikes import lookalikes
 from .pairs import PairSampler
 
 _FREE = ("encoder", "atlas", "device")  # of a configuration: may differ when a run goes on elsewhere
 _KEYS = {"trained", "optimizer", "step", "log", "config"}
+_LOOK_EVERY = 250  # steps, for what the encoder takes for another structure
 
 
 class Trainer:
@@ -90,6 +93,8 @@ class Trainer:
                 return runs.PAUSED
             self._log.state(runs.TRAINING, self.step)
             start = time.monotonic()
+            if self.step and self.step % _LOOK_EVERY == 0:
+                self._look()
             with self._ranks.together():
                 pairs = self._pairs[self.step]
                 shown = self._windows and self._windows[0][self.step]
@@ -127,6 +132,15 @@ class Trainer:
         self._optimizer.step()
         return {name: float(part.detach()) for name, part in parts.items()}
 
+    @torch.no_grad()
+    def _look(self) -> None:
+        """Looks for what the encoder confuses now; all processes take the first one's word."""
+        texts = self._learner.texts.eval()
+        with self._ranks.together():
+            found = lookalikes(lambda names: in_batches(texts, list(names)), self._pairs.concepts)
+        self._pairs.lookalikes = self._ranks.gather(found)[0]
+        texts.train()
+
     def _save(self) -> None:
         if self._saved == self.step:
             return
@@ -143,6 +157,7 @@ class Trainer:
             "step": self.step,
             "log": self._means.state(),
             "config": self._config.to_dict(),
+            "lookalikes": None if (found := self._pairs.lookalikes) is None else torch.from_numpy(found),
         }
 
     def _trained(self) -> Iterator[tuple[str, torch.Tensor]]:
@@ -162,4 +177,5 @@ class Trainer:
             weight.copy_(state["trained"][name])
         self._optimizer.load_state_dict(state["optimizer"])
         self._means.load(state["log"])
+        self._pairs.lookalikes = None if (found := state.get("lookalikes")) is None else found.numpy()
         self.step = self._saved = state["step"]

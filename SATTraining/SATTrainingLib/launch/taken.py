@@ -14,8 +14,6 @@ from .. import runs
 from ..runs import locked, read_state, take_on, write_state
 from .process import SILENT_SECONDS, is_alive, is_running
 
-_LOCK_SECONDS = 60.0  # that another process may take to start the run
-
 
 @contextmanager
 def taken_on(folder: Path) -> Iterator[None]:
@@ -36,7 +34,7 @@ def taken_on(folder: Path) -> Iterator[None]:
     own = psutil.Process()
     family = {own.pid, *(parent.pid for parent in own.parents())}  # torchrun, or what `start` has started
     try:
-        with locked(folder, _LOCK_SECONDS):
+        with locked(folder, runs.LOCK_SECONDS):
             before = read_state(folder)
             if is_running(folder, before, family):
                 raise InputError(

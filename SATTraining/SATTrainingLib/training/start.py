@@ -27,8 +27,6 @@ from .stopping import StopRequests
 from .text import check_text
 from .trainer import Trainer
 
-_LOCK_SECONDS = 60  # that another process may take to make the same run
-
 
 def create_run(config: TrainingConfig, folder: Path) -> None:
     """Makes the folder of a run, with all that is needed to train, before any work starts.
@@ -54,7 +52,7 @@ def create_run(config: TrainingConfig, folder: Path) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with runs.locked(folder, _LOCK_SECONDS):
+        with runs.locked(folder, runs.LOCK_SECONDS):
             if _is_made(config, cases, taught, folder):  # meanwhile, by another process
                 return
             write_cases(folder / runs.CASES, cases)

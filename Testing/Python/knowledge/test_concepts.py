@@ -7,6 +7,7 @@ import pytest
 
 from SATTrainingLib.knowledge.concepts import hold_back
 from SATTrainingLib.knowledge.confusables import LEVEL, POSITION, SIDE, VESSEL, confusables
+from SATTrainingLib.knowledge.lookalikes import lookalikes
 from SATTrainingLib.knowledge.pairs import CLUSTER, PairSampler, positives, texts_of
 
 
@@ -103,6 +104,46 @@ def test_a_step_is_drawn_the_same_again_and_holds_what_must_be_told_apart(little
             cluster = [pair.concept for pair in pairs[start : start + CLUSTER]]
             wanted = {other.id for other in near[cluster[0]]}
             assert len(wanted & set(cluster)) == min(len(wanted), CLUSTER - 1)
+
+
+def test_lookalikes_are_the_nearest_names_of_other_families(little):
+    concepts = little.concepts
+    random = np.random.default_rng(0)
+    vectors = {text: random.normal(size=5).astype(np.float32) for text in little.texts()}
+    found = lookalikes(lambda texts: np.stack([vectors[text] for text in texts]), concepts)
+    assert found.shape == (len(concepts), 6)
+    for concept, rows in zip(concepts, found, strict=True):
+        own = [concept.name, *(() if concept.side else concept.synonyms)]
+        near = {c.id: max(vectors[text] @ vectors[c.name] for text in own) for c in concepts}
+        others = sorted((c for c in concepts if c.family != concept.family), key=lambda c: -near[c.id])
+        assert {concepts[row].id for row in rows} == {c.id for c in others[:6]}
+
+
+def test_structures_of_one_family_have_no_lookalikes(little):
+    kidneys = [concept for concept in little.concepts if "kidney" in concept.name]
+    assert lookalikes(lambda texts: np.ones((len(texts), 2), np.float32), kidneys).shape == (3, 0)
+
+
+def test_a_step_holds_lookalikes_where_it_has_room(little):
+    sampler = PairSampler(little, 32, seed=1)
+    rows = {concept.id: row for row, concept in enumerate(little.concepts)}
+    spleen = rows["T:spleen"]
+
+    def beside_the_liver():
+        drawn = [pair.concept for step in range(60) for pair in sampler[step]]
+        clusters = (drawn[i : i + CLUSTER] for i in range(0, len(drawn), CLUSTER))
+        return [other for first, *others in clusters if first == "T:liver" for other in others]
+
+    before = beside_the_liver().count("T:spleen")
+    sampler.lookalikes = np.full((len(rows), 2), spleen, np.int32)
+    after = beside_the_liver()
+    assert after.count("T:spleen") > max(0.5 * len(after), 2 * before)
+    assert after.count("T:spleen") < len(after)
+    near = {other.id for other in confusables(little.concepts)["T:left kidney"]}
+    for pairs in map(sampler.__getitem__, range(20)):
+        for start in range(0, 32, CLUSTER):
+            cluster = [pair.concept for pair in pairs[start : start + CLUSTER]]
+            assert cluster[0] != "T:left kidney" or near <= set(cluster)
 
 
 def test_pairs_are_two_texts_of_one_structure(little):

@@ -50,7 +50,7 @@ class Recipe:
         synthesis: Configuration of synthesised volumes (`SynthesisConfig`), label maps relative to the data's folder.
         small: Whether the model's weights are exported as 8-bit integers.
         trainings: One after another, each from the one before: a name, and settings of `TrainingConfig`, whose
-            `datasets` also say which data sets it is on.
+            `datasets` also say which data sets it is on; without them they are those of the one before.
     """
 
     name: str
@@ -91,9 +91,18 @@ class Recipe:
                 raise InputError(f'"test" must be a list of cases\' ids, not {test!r}.')
             if not isinstance(values.get("small", False), bool):
                 raise InputError('"small" must be true or false.')
-            return cls(**{**values, "trainings": tuple(trainings), "test": tuple(test)})
+            return cls(**{**values, "trainings": _with_datasets(trainings), "test": tuple(test)})
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
+
+
+def _with_datasets(trainings: list[dict]) -> tuple[dict, ...]:
+    """Trainings with the data sets they are on."""
+    found, datasets = [], {}
+    for training in trainings:
+        datasets = training.get("datasets", datasets)
+        found.append({**training, "datasets": datasets})
+    return tuple(found)
 
 
 def _check_names(model: str, trainings: list[str]) -> None:

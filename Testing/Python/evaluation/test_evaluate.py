@@ -110,7 +110,7 @@ def test_what_is_derived_or_known_absent_is_no_reference():
 
 def test_a_model_is_asked_by_the_names_it_was_trained_on(make_model):
     tiny = EvaluatedModel("sat-tiny")
-    assert tiny.steps == 2000 + 3500
+    assert tiny.steps == 2000 + 3500 + 2500 + 1500 + 700
     assert tiny.prompt("L5 vertebra", "ct") == "lumbar vertebrae 5 (l5)"
     assert tiny.is_trained("L5 vertebra", "ct")
     assert tiny.prompt("left ball", "ct") == "left ball"

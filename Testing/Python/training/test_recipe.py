@@ -147,3 +147,12 @@ def test_what_labels_mean_may_stand_in_a_file_beside_the_cases(ball_cases, tmp_p
     with pytest.raises(InputError, match='set "text" to'):  # by what makes the run
         make(recipe, ball_cases.parent, tmp_path / "work")
     assert len(read_cases(tmp_path / "work" / "only.jsonl")) == 4
+
+
+def test_a_training_without_data_sets_is_on_those_of_the_one_before(tmp_path):
+    second = _training("second")
+    del second["datasets"]
+    trainings = [_training("first"), second, _training("third", datasets={})]
+    first, second, third = Recipe.read(_recipe(tmp_path, trainings=trainings)).trainings
+    assert second["datasets"] == first["datasets"] != {}
+    assert third["datasets"] == {}

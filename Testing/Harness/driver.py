@@ -122,6 +122,7 @@ def close() -> None:
     window.hide()
     wrapper.release_all()
     _clear_scene()
+    slicer.app.layoutManager()._orient()
     slicer.app.userSettings().clear()
     slicer.app._testing = False
     process_events()

@@ -43,15 +43,15 @@ class LayoutManager(QtCore.QObject):
         self._widgets = {}
         self._layout = 3
         self._slice_logics = application_logic.GetSliceLogics()
-        for name, orientation in VIEWS.items():
+        for name in VIEWS:
             logic = slicer.vtkMRMLSliceLogic()
             logic.SetMRMLApplicationLogic(application_logic)
             logic.SetMRMLScene(scene)
             node = logic.AddSliceNode(name)
-            node.SetOrientation(orientation)
             node.SetDimensions(256, 256, 1)
             application_logic.GetSliceLogics().AddItem(logic)
             self._widgets[name] = qMRMLSliceWidget(logic)
+        self._orient()
         self._plots = plots.PlotViews(scene, self._arranged)
         self._plots.node.SetViewArrangement(self._layout)
 
@@ -88,6 +88,11 @@ class LayoutManager(QtCore.QObject):
     def plotWidget(self, index: int):
         """The plot view, or None where the layout has none."""
         return self._plots.widget() if index < self.plotViewCount else None
+
+    def _orient(self) -> None:
+        """As at the start: a scene that was read, or a test, may have turned a slice."""
+        for name, orientation in VIEWS.items():
+            self._widgets[name].mrmlSliceNode().SetOrientation(orientation)
 
     def resetSliceViews(self) -> None:
         """Slot: fits the slices to their background volume."""

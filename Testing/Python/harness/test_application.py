@@ -44,6 +44,14 @@ def test_slices_are_there_without_views(harness):
     assert red.mrmlSliceNode().GetSliceToRAS().GetElement(2, 3) == 3
 
 
+def test_a_slice_that_was_turned_is_as_at_the_start_after_closing(harness):
+    node = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    node.SetSliceToRASByNTP(0, 0.6, 0.8, 1, 0, 0, 0, 0, 0, 0)
+    assert node.GetOrientation() == "Reformat"
+    harness.close()
+    assert slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().GetOrientation() == "Axial"
+
+
 def test_slicers_own_logics_are_there():
     assert slicer.modules.segmentations.logic().IsA("vtkSlicerSegmentationsModuleLogic")
     assert slicer.util.getModuleLogic("Volumes").IsA("vtkSlicerVolumesLogic")

@@ -505,7 +505,7 @@ def test_a_preview_that_cannot_be_read_is_asked_for_once(session, small, output)
     wait(session)
     shown = []
     other = Volume(np.zeros((2, 2, 2), np.int16), np.eye(4), "ct", "other")
-    session._previews.want(("other", "trachea"), session._asking(asked("trachea")), other, shown.append)
+    session._previews.want(("other", "left lung"), session._asking(asked("left lung")), other, shown.append)
     wait(session, lambda: session._previews._request is None, 30)
     assert shown == []
 
@@ -553,15 +553,15 @@ def mask_of(output, row) -> Mask:
 
 
 def test_masks_are_cleaned_where_that_is_asked_and_the_results_say_so(session, worker, small, output):
-    session.segment(small, asked("vertebrae"), output)
+    session.segment(small, asked("rib"), output)
     wait(session)
     (plain,) = session.rows
     assert plain.measured["components"] > 1  # or there would be nothing to clean
     assert plain.measured["cleaned"] is None
-    session.segment(small, asked("vertebrae", "right lung"), output, cleaning=Cleaning(largest=True, holes=True))
+    session.segment(small, asked("rib", "right lung"), output, cleaning=Cleaning(largest=True, holes=True))
     wait(session)
     assert session.error is None
-    assert names_of(output) == ["vertebrae", "vertebrae", "right lung"]
+    assert names_of(output) == ["rib", "rib", "right lung"]
     expected, said = clean(mask_of(output, plain), True, True)
     row = session.rows[1]
     assert (row.voxels, row.measured["components"], row.measured["cleaned"]) == (expected.voxels, 1, said)

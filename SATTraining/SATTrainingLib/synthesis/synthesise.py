@@ -149,8 +149,8 @@ def _made(seed: int, orders: list[_Order], folder: Path, workers: int) -> Iterat
             yield from _make(seed, same, folder)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), _work_alone) as pool:
-        futures = [pool.submit(_make_all, seed, same, folder) for same in bodies.values()]
-        try:
+        try:  # a process may end before all is handed out
+            futures = [pool.submit(_make_all, seed, same, folder) for same in bodies.values()]
             for future in as_completed(futures):
                 yield from future.result()
         except BrokenProcessPool as error:

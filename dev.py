@@ -35,7 +35,7 @@ LIBRARIES = "SATSegment/SATSegmentLib,SATTraining/SATTrainingLib"
 # At once: each line is measured until it ran, which costs a tenth of the time of tests that are Python alone
 COVERAGE = ("-m", "slipcover", "--immediate", "--skip-covered", "--source", LIBRARIES)
 TEST_PROGRAMS = {"dciodvfy": "dicom3tools", "chromium": "chromium"}
-AT_ONCE = ("-n", "2", "--dist", "loadfile")
+AT_ONCE = ("-n", "2", "--dist", "loadfile", "--max-worker-restart", "1")  # a test that hangs ends its process
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 SUPPORTED = ((3, 10), (3, 13))
 

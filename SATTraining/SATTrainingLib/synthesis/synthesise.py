@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import blake2b
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -148,27 +145,47 @@ def _made(seed: int, orders: list[_Order], folder: Path, workers: int) -> Iterat
         for same in bodies.values():
             yield from _make(seed, same, folder)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _work_alone) as pool:
-        try:  # a process may end before all is handed out
-            futures = [pool.submit(_make_all, seed, same, folder) for same in bodies.values()]
-            for future in as_completed(futures):
-                yield from future.result()
-        except BrokenProcessPool as error:
-            raise SATError(
-                "A process that makes volumes ended unexpectedly, perhaps for want of memory; go on with fewer workers."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    # Python 3.11's ProcessPoolExecutor waits for ever where a process ends while another one starts
+    from torch.utils.data import DataLoader
+
+    made = DataLoader(
+        _Bodies(seed, list(bodies.values()), folder),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=1,
+        multiprocessing_context="spawn",
+    )
+    try:
+        for rows in made:
+            if isinstance(rows, SATError):
+                raise rows
+            yield from rows
+        return
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker (pid"):  # not of a process that ended
+            raise
+    # here, as the trace of that error keeps the other processes at work
+    raise SATError(
+        "A process that makes volumes ended unexpectedly, perhaps for want of memory; go on with fewer workers."
+    )
 
 
-def _work_alone() -> None:
-    import torch
+@dataclass(frozen=True)
+class _Bodies:
+    """The rows of each body's volumes, which are made when they are asked for; an error that is told is given back."""
 
-    torch.set_num_threads(1)  # each process has a core
+    seed: int
+    orders: list[list[_Order]]
+    folder: Path
 
+    def __len__(self) -> int:
+        return len(self.orders)
 
-def _make_all(seed: int, orders: list[_Order], folder: Path) -> list[dict]:
-    return list(_make(seed, orders, folder))
+    def __getitem__(self, number: int) -> list[dict] | SATError:
+        try:
+            return list(_make(self.seed, self.orders[number], self.folder))
+        except SATError as error:
+            return error
 
 
 def _make(seed: int, orders: list[_Order], folder: Path) -> Iterator[dict]:

@@ -120,16 +120,29 @@ def test_several_processes_make_the_same_and_the_loss_of_one_is_told(config, tmp
         while not killed:
             started = [child for child in here.children() if child not in others]
             killed.extend(child for child in started if "spawn_main" in " ".join(child.cmdline()))
-        killed[0].kill()
+        killed[0].kill()  # while the other one starts
 
-    threading.Thread(target=kill_one, daemon=True).start()
+    killer = threading.Thread(target=kill_one)
+    killer.start()
     with pytest.raises(SATError, match="fewer workers"):
         synthesise(settings, tmp_path / "two", workers=2)
+    killer.join()
+    assert not [child for child in here.children() if "spawn_main" in " ".join(child.cmdline())]
     synthesise(settings, tmp_path / "two", workers=2)
     assert (tmp_path / "one" / "cases.jsonl").read_text() == (tmp_path / "two" / "cases.jsonl").read_text()
     for path in (tmp_path / "one").glob("*/*.nii.gz"):
         other = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert np.array_equal(nibabel.load(path).get_fdata(), nibabel.load(other).get_fdata())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_label_map_that_cannot_be_read_is_told(maps, config, tmp_path, workers):
+    shutil.copytree(maps, tmp_path / "maps")
+    (tmp_path / "maps" / "two.nii.gz").write_bytes(b"no label map")
+    path = config("ct: 1")
+    path.write_text(path.read_text().replace(str(maps), str(tmp_path / "maps")))
+    with pytest.raises(SATError, match=r"^[^\n]*two.nii.gz[^\n]*$"):
+        synthesise(SynthesisConfig.read(path), tmp_path / "made", workers=workers)
 
 
 def test_a_folder_in_which_nothing_was_finished_is_gone_on_with(config, tmp_path):

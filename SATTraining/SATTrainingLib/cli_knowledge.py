@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-import time
-from contextlib import nullcontext
 from pathlib import Path
 
-_PATIENCE = 600  # seconds; a network's disk may be slow to show a new file to other computers
+from .cli_runs import add_config_and_run, run_of, work_on
 
 
 def add_knowledge(commands) -> None:
@@ -16,10 +13,7 @@ def add_knowledge(commands) -> None:
     parser = commands.add_parser("knowledge", help="teach a text encoder the names of anatomy")
     parts = parser.add_subparsers(dest="part", required=True, metavar="train | evaluate")
     train = parts.add_parser("train", help="make a run from a configuration, or go on with one begun so")
-    train.add_argument("--config", type=Path, required=True, help="YAML or JSON: what to teach, and how")
-    train.add_argument(
-        "--run", dest="folder", type=Path, help="folder of the run (default: beside the configuration, of its name)"
-    )
+    add_config_and_run(train, "what to teach, and how")
     train.set_defaults(run=_train)
     evaluate = parts.add_parser("evaluate", help="retrieval before and after, on structures held back and taught")
     evaluate.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
@@ -30,26 +24,11 @@ def _train(options: argparse.Namespace) -> int:
     from . import runs
     from .knowledge.config import KnowledgeConfig
     from .knowledge.start import ENCODER, create_run, train
-    from .launch.taken import taken_on
-    from .training.distributed import OtherFailed
 
-    folder = options.folder or options.config.with_suffix("")
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun one makes the run
-    if first:
-        create_run(KnowledgeConfig.read(options.config), folder)
-    end = time.monotonic() + _PATIENCE
-    while not (folder / runs.CONFIG).is_file() and time.monotonic() < end:  # which the others wait for
-        time.sleep(0.1)
-    try:
-        with taken_on(folder) if first else nullcontext():
-            state = train(folder)
-    except OtherFailed:  # which has said why
-        return 3
-    if first and state == runs.DONE:
-        print(f"Done: the text encoder is in {folder / ENCODER}.", flush=True)
-    elif first:
-        print("Paused; the same command goes on.", flush=True)
-    return 0
+    folder = run_of(options)
+    done, paused = f"Done: the text encoder is in {folder / ENCODER}.", "Paused; the same command goes on."
+    told = {runs.DONE: done, runs.PAUSED: paused}
+    return work_on(folder, train, told, lambda: create_run(KnowledgeConfig.read(options.config), folder))
 
 
 def _evaluate(options: argparse.Namespace) -> None:

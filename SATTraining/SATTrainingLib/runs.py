@@ -31,12 +31,12 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from SATSegmentLib.errors import InputError
+from SATSegmentLib.errors import InputError, SATError
 
 CONFIG = "config.json"
 CASES = "cases.jsonl"
@@ -134,6 +134,41 @@ def locked(folder: Path, seconds: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def make(folder: Path, steps: int, is_this: Callable[[], bool], write: Callable[[], None]) -> None:
+    """Makes the folder of a run; one that holds this very run is left as it is.
+
+    Args:
+        folder: Need not exist.
+        steps: Of the run.
+        is_this: Whether the folder, which has a configuration, holds this run.
+        write: Writes all but the state, the configuration last.
+
+    Raises:
+        InputError: The folder holds another run, or parts of one.
+        SATError: The folder cannot be written.
+    """
+
+    def made() -> bool:
+        if (folder / CONFIG).exists():
+            if not is_this():
+                raise InputError(f"{folder} holds another run; choose another folder, or resume that run as it is.")
+            return True
+        if any((folder / name).exists() for name in (LAST, BEST, EVENTS)):
+            raise InputError(f"{folder} holds parts of another run; choose another folder.")
+        return False
+
+    if made():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder, LOCK_SECONDS):
+            if not made():  # meanwhile, by another process
+                write_state(folder, RunState(steps=steps))
+                write()
+    except OSError as error:
+        raise SATError(f"The run cannot be made in {folder} ({error.strerror}); choose another folder.") from error
 
 
 def read_events(folder: Path, offset: int = 0) -> tuple[list[dict], int]:

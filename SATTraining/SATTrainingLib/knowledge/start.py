@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from SATSegmentLib.anatomy import knowledge_tree
-from SATSegmentLib.errors import Cancelled, InputError, SATError
+from SATSegmentLib.errors import Cancelled, InputError
 
 from .. import encoder_folder, runs
 from ..caches import texts_cache
@@ -46,28 +46,8 @@ def create_run(config: KnowledgeConfig, folder: Path) -> None:
     if config.atlas is not None:
         training = training_of(config.atlas)
         check(training, read_cases(training.cases))
-    if _is_made(config, folder):
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with runs.locked(folder, runs.LOCK_SECONDS):
-            if _is_made(config, folder):  # meanwhile, by another process
-                return
-            runs.write_state(folder, runs.RunState(steps=config.steps))
-            config.write(folder / runs.CONFIG)
-    except OSError as error:
-        raise SATError(f"The run cannot be made in {folder} ({error.strerror}); choose another folder.") from error
-
-
-def _is_made(config: KnowledgeConfig, folder: Path) -> bool:
-    """Whether a folder holds this very run; refused where it holds another."""
-    if (folder / runs.CONFIG).exists():
-        if KnowledgeConfig.read(folder / runs.CONFIG) != config:
-            raise InputError(f"{folder} holds another run; choose another folder, or resume that run as it is.")
-        return True
-    if any((folder / name).exists() for name in (runs.LAST, runs.EVENTS)):
-        raise InputError(f"{folder} holds parts of another run; choose another folder.")
-    return False
+    place = folder / runs.CONFIG
+    runs.make(folder, config.steps, lambda: KnowledgeConfig.read(place) == config, lambda: config.write(place))
 
 
 def train(folder: Path) -> str:

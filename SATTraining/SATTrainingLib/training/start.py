@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from SATSegmentLib.errors import Cancelled, InputError, SATError
+from SATSegmentLib.errors import Cancelled, InputError
 from SATSegmentLib.models.folder import ModelFolder
 from SATSegmentLib.models.registry import find_model
 
@@ -48,32 +48,18 @@ def create_run(config: TrainingConfig, folder: Path) -> None:
     check(config, cases)
     taught = config.text_encoder
     config = _in(folder, _with_split(config))
-    if _is_made(config, cases, taught, folder):
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with runs.locked(folder, runs.LOCK_SECONDS):
-            if _is_made(config, cases, taught, folder):  # meanwhile, by another process
-                return
-            write_cases(folder / runs.CASES, cases)
-            if taught is not None:
-                encoder_folder.copy(taught, config.text_encoder)
-            runs.write_state(folder, runs.RunState(steps=config.steps))
-            config.write(folder / runs.CONFIG)
-    except OSError as error:
-        raise SATError(f"The run cannot be made in {folder} ({error.strerror}); choose another folder.") from error
 
-
-def _is_made(config: TrainingConfig, cases: list[Case], taught: Path | None, folder: Path) -> bool:
-    """Whether a folder holds this very run; refused where it holds another."""
-    if (folder / runs.CONFIG).exists():
+    def is_this() -> bool:
         same = TrainingConfig.read(folder / runs.CONFIG) == config and read_cases(folder / runs.CASES) == cases
-        if not same or (taught is not None and not encoder_folder.same(taught, config.text_encoder)):
-            raise InputError(f"{folder} holds another run; choose another folder, or resume that run as it is.")
-        return True
-    if any((folder / name).exists() for name in (runs.LAST, runs.BEST, runs.EVENTS)):
-        raise InputError(f"{folder} holds parts of another run; choose another folder.")
-    return False
+        return same and (taught is None or encoder_folder.same(taught, config.text_encoder))
+
+    def write() -> None:
+        write_cases(folder / runs.CASES, cases)
+        if taught is not None:
+            encoder_folder.copy(taught, config.text_encoder)
+        config.write(folder / runs.CONFIG)
+
+    runs.make(folder, config.steps, is_this, write)
 
 
 def check(config: TrainingConfig, cases: list[Case]) -> None:

@@ -23,12 +23,24 @@ def jump_to(ras: tuple[float, float, float], scene=None) -> None:
     slice_node.JumpAllSlices(scene or slicer.mrmlScene, *map(float, ras), slice_node.CenteredJumpSlice)
 
 
-def show_volume(volume_node) -> None:
-    """Puts a volume in the slice views where none of them has it: what is found in it is to be seen."""
+def is_shown(volume_node) -> bool:
+    """Whether a slice view has a volume in its background or foreground; True where there is no slice view."""
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", volume_node.GetScene())
     shown = {get() for node in composites for get in (node.GetBackgroundVolumeID, node.GetForegroundVolumeID)}
-    if composites and volume_node.GetID() not in shown:
+    return not composites or volume_node.GetID() in shown
+
+
+def show_volume(volume_node) -> None:
+    """Puts a volume in the slice views where none of them has it: what is found in it is to be seen."""
+    if not is_shown(volume_node):
         slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
+
+
+def show_segmentation(segmentation_node, shown: bool = True) -> None:
+    """Shows all of a segmentation in the views, as far as its segments are visible, or hides it."""
+    display = segmentation_node.GetDisplayNode()
+    if display is not None:
+        display.SetVisibility(shown)
 
 
 class Outline:

@@ -52,6 +52,7 @@ class ManyRun:
         self._asked, self._model, self._device, self._cleaning = asked, model, device, cleaning
         self._began: tuple[float, int] | None = None  # when, and what was done then
         self._last = 0.0  # when one was done
+        self._hidden = False  # any of the results
         self._nodes: dict[str, object] = {}
         self._modalities: dict[str, str] = {}
         self._to_write: deque[str] = deque()
@@ -187,7 +188,7 @@ class ManyRun:
         try:
             if node.GetScene() is None:
                 raise SATError(_("It is no longer in the scene."))
-            add_results(node, found, self._asked, self._model)
+            self._hidden |= not add_results(node, found, self._asked, self._model).GetDisplayVisibility()
         except SATError as error:
             self.failed.append((self.name_of(case_id), str(error)))
 
@@ -201,7 +202,12 @@ class ManyRun:
             self.error.details = in_panel(error.details)  # its last lines say the same
         self._end()
         count = self.total - len(self.failed)
-        self.stage = "" if self.error else _("Volumes done: {count} of {total}.").format(count=count, total=self.total)
+        if self.error:
+            self.stage = ""
+            return
+        self.stage = _("Volumes done: {count} of {total}.").format(count=count, total=self.total)
+        if self._hidden:
+            self.stage += " " + _("Results of volumes that no view shows are hidden; show them in the Data module.")
 
     def _end(self) -> None:
         self.busy = False

@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import SATError
 from ..imaging import Mask, Volume
 from ..mrml.segments import CONFIDENCE_TAG, MEASURED_TAG, MODEL_TAG, VERSION_TAG, SegmentWriter
+from ..mrml.views import is_shown, show_segmentation
 from ..output import COLUMNS, written
 from .asked import Asked
 from .rows import noted_values
@@ -78,7 +79,7 @@ def read_results(output: Path, case_id: str) -> list[Found]:
 
 
 def add_results(volume_node, found: Sequence[Found], asked: Mapping[str, Asked], model: str):
-    """A new segmentation of a volume node with what was found.
+    """A new segmentation of a volume node with what was found; hidden where no slice view has that volume.
 
     Args:
         volume_node: In the scene.
@@ -107,4 +108,5 @@ def add_results(volume_node, found: Sequence[Found], asked: Mapping[str, Asked],
         raise
     name = _("{volume} segmentation").format(volume=volume_node.GetName())
     node.SetName(slicer.mrmlScene.GetUniqueNameByString(name))
+    show_segmentation(node, is_shown(volume_node))  # else it lay over another patient's scan
     return node

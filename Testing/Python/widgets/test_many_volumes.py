@@ -84,6 +84,7 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     import slicer
 
     volumes = [load_part("one"), load_part("two", 20), load_part("three")]
+    slicer.util.setSliceViewerLayers(background=volumes[0])
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = np.diag([-1.0, 1, 1, 1])  # mirrored: right is left
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
@@ -100,8 +101,12 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     assert not many.run_button.enabled
     assert Harness.wait_until(lambda: not many.run.busy, 240)
     assert many.error_text.text == ""
-    assert many.status.text == "Volumes done: 2 of 2."
+    assert many.status.text.startswith("Volumes done: 2 of 2. Results of volumes that no view shows are hidden")
     found = segmentations()
+    assert {name: bool(node.GetDisplayVisibility()) for name, node in found.items()} == {
+        "one segmentation": True,
+        "two segmentation": False,
+    }
     assert sorted(found) == ["one segmentation", "two segmentation"]
     voxels = {}
     for name, volume in zip(("one", "two"), volumes, strict=False):
@@ -128,6 +133,11 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     cleaned = [row.measured["cleaned"] for row in widget.panel.session.rows]
     assert all(what.startswith("largest component (") and ", holes filled (" in what for what in cleaned)
     assert widget.panel.session.rows[0].confidence > 0.4
+    widget._parameterNode.outputSegmentation = found["two segmentation"]
+    assert Harness.wait_until(lambda: [row.voxels for row in widget.panel.session.rows] == voxels["two"])
+    table = widget.panel.results.table
+    Harness.click((table, table.model().index(0, 0)))
+    assert found["two segmentation"].GetDisplayVisibility()  # as one goes there
     widget.panel.many.close()
     assert not page.exists()
 

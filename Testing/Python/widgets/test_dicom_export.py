@@ -19,20 +19,6 @@ from SATSegmentLib.imaging import Mask, Volume
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    Harness.install()
-
-
-@pytest.fixture
-def panel():
-    widget = Harness.open_module("SATSegment")
-    yield widget.panel
-    problems = Harness.exceptions()
-    Harness.close()
-    assert problems == []
-
-
 class Database:
     """What Slicer's DICOM database tells: the file of an instance."""
 

@@ -7,26 +7,15 @@ import time
 import pytest
 from Testing import Harness
 
-
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    Harness.install()
-
-
-@pytest.fixture
-def widget():
-    widget = Harness.open_module("SATSegment")
-    widget.ui.manySection.collapsed = False
-    widget._parameterNode.device = "cpu"
-    Harness.process_events()
-    yield widget
-    problems = Harness.exceptions()
-    Harness.close()
-    assert problems == []
+pytestmark = pytest.mark.usefixtures("application")
 
 
 @pytest.fixture
 def many(widget):
+    """The section, opened."""
+    widget.ui.manySection.collapsed = False
+    widget._parameterNode.device = "cpu"
+    Harness.process_events()
     return widget.panel.many
 
 

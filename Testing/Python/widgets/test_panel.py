@@ -13,25 +13,7 @@ import pytest
 from Testing import Harness
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    Harness.install()
-
-
-@pytest.fixture
-def widget():
-    widget = Harness.open_module("SATSegment")
-    yield widget
-    problems = Harness.exceptions()
-    Harness.close()
-    assert problems == []
-
-
-@pytest.fixture
-def panel(widget):
-    return widget.panel
+pytestmark = pytest.mark.usefixtures("application")
 
 
 @pytest.fixture
@@ -47,6 +29,17 @@ def chest(widget):
     widget._parameterNode.region = region
     Harness.process_events()
     return widget._parameterNode.inputVolume
+
+
+@pytest.fixture
+def composite(widget):
+    """What the only slice view shows."""
+    import slicer
+
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+    logic.AddSliceNode("Red")
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
 
 
 def type_in(panel, keys):
@@ -786,15 +779,10 @@ def test_a_model_that_is_not_there_is_said_before_a_run(widget, panel, chest):
     assert panel.ui.runButton.enabled
 
 
-def test_going_to_a_result_shows_its_scan_where_no_view_does(widget, panel, chest):
-    import slicer
+def test_going_to_a_result_shows_its_scan_where_no_view_does(widget, panel, chest, composite):
     from Testing.panel import load_chest
 
-    logic = slicer.vtkMRMLSliceLogic()
-    logic.SetMRMLScene(slicer.mrmlScene)
-    logic.AddSliceNode("Red")
     other = load_chest()
-    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     composite.SetBackgroundVolumeID(chest.GetID())
     widget._parameterNode.outputSegmentation = drawn(other, "left lung")
     assert Harness.wait_until(lambda: panel.results.table.rowCount == 1, 5)
@@ -823,15 +811,10 @@ def test_the_panel_names_its_controls_in_place_of_options(tmp_path):
     assert words[1].endswith("table.csv exists; move it away, or choose another folder under Results.")
 
 
-def test_a_volume_that_no_view_shows_is_shown_when_it_is_segmented(widget, panel, chest):
-    import slicer
+def test_a_volume_that_no_view_shows_is_shown_when_it_is_segmented(panel, chest, composite):
     from Testing.panel import load_chest
 
-    logic = slicer.vtkMRMLSliceLogic()
-    logic.SetMRMLScene(slicer.mrmlScene)
-    logic.AddSliceNode("Red")
     other = load_chest()
-    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     composite.SetBackgroundVolumeID(other.GetID())
     add(panel, "left lung")
     run(panel)

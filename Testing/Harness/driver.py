@@ -196,7 +196,7 @@ def process_events() -> None:
     QtCore.QCoreApplication.sendPostedEvents(None, int(QtCore.QEvent.DeferredDelete))
 
 
-def wait_until(predicate: Callable[[], object], timeout: float = 10.0) -> bool:
+def wait_until(predicate: Callable[[], object], timeout: float = 60.0) -> bool:
     """Runs the event loop until the function gives a true value, or the seconds are over; whether it did."""
     end = time.monotonic() + timeout
     while True:

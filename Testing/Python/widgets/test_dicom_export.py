@@ -101,14 +101,14 @@ def test_the_package_is_installed_with_consent_only(panel, loaded, tmp_path, mon
     packaging.planned.append((["ERROR: No matching distribution found for highdicom"], 1))
     Harness.answer("OK")
     panel.exports.dicom()
-    assert Harness.wait_until(lambda: panel.exports._installation is None, 10)
+    assert Harness.wait_until(lambda: panel.exports._installation is None)
     assert [line.partition(">")[0] for line in packaging.asked[0]] == ["highdicom"]
     assert "could not be installed" in Harness.dialogs_shown()[-1].text
     packaging.planned.append((["Collecting highdicom"], 0))
     Harness.answer("OK", "")  # the second is no name for the file
     panel.exports.dicom()
     there.append(True)
-    assert Harness.wait_until(lambda: not Harness.unused_answers(), 10)
+    assert Harness.wait_until(lambda: not Harness.unused_answers())
     assert panel.exports._job is None
 
 

@@ -236,7 +236,7 @@ def test_cleaning_is_off_until_one_ticks_it_and_is_told_and_kept(widget, panel, 
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     Harness.process_events()
     assert ui.keepLargest.checked and ui.fillHoles.checked
-    assert Harness.wait_until(lambda: len(panel.session.rows) == 2, 10)
+    assert Harness.wait_until(lambda: len(panel.session.rows) == 2)
     assert [row.measured["cleaned"] for row in panel.session.rows] == said
     assert panel.results.table.item(0, 0).toolTip() == tips[0]
 
@@ -344,7 +344,7 @@ def test_a_saved_scene_brings_everything_back(widget, panel, chest, tmp_path):
 
     add(panel, "rt lung", "spinal cord")
     widget._parameterNode.outputSegmentation = drawn(chest, "right lung", "spinal cord")
-    assert Harness.wait_until(lambda: len(panel.session.rows) == 2, 10)
+    assert Harness.wait_until(lambda: len(panel.session.rows) == 2)
     rows = panel.session.rows
     panel.ui.segmentAsIClick.checked = True
     panel.ui.modality.currentIndex = panel.ui.modality.findData("ct")
@@ -359,7 +359,7 @@ def test_a_saved_scene_brings_everything_back(widget, panel, chest, tmp_path):
     assert panel.ui.segmentAsIClick.checked
     assert panel.ui.modality.currentData == "ct"
     assert segments(widget) == ["right lung", "spinal cord"]
-    assert Harness.wait_until(lambda: len(panel.session.rows) == 2, 10)
+    assert Harness.wait_until(lambda: len(panel.session.rows) == 2)
     assert panel.results.table.rowCount == 2
     for before, after in zip(rows, panel.session.rows, strict=True):
         assert (after.name, after.voxels, after.color) == (before.name, before.voxels, before.color)
@@ -553,7 +553,7 @@ def test_a_wrong_remote_command_is_said_and_can_be_mended(widget, panel, chest):
 def test_results_of_a_segmentation_appear_when_it_is_chosen(widget, panel, chest):
     node = drawn(chest, "left lung", "right lung")
     widget._parameterNode.outputSegmentation = node
-    assert Harness.wait_until(lambda: panel.results.table.rowCount == 2, 5)
+    assert Harness.wait_until(lambda: panel.results.table.rowCount == 2)
     row = panel.session.rows[0]
     assert (row.name, row.voxels, row.confidence, row.seconds) == ("left lung", 500, 0.9, 1.5)
     assert row.mean < 100
@@ -600,7 +600,7 @@ def test_devices_are_known_before_the_first_run(widget, panel, chest):
     session = panel.session
     assert session.worker.state == "stopped"
     assert Harness.wait_until(lambda: session.worker.state == "ready", 120)
-    assert Harness.wait_until(lambda: panel.ui.device.count >= 2 and panel._devices, 5)
+    assert Harness.wait_until(lambda: panel.ui.device.count >= 2 and panel._devices)
     assert not session.busy
     assert panel.ui.status.text == ""
 
@@ -692,7 +692,7 @@ def test_packages_are_installed_in_words_while_slicer_goes_on(panel):
     assert "being installed" in setup.install_button.toolTip
     setup.install()  # a second time does nothing
     setup._installation._told = told.append
-    assert Harness.wait_until(lambda: setup._installation is None, 5)
+    assert Harness.wait_until(lambda: setup._installation is None)
     assert told == [
         "Looking for nibabel …",
         "Downloading nibabel-5.3.2-py3-none-any.whl …",
@@ -710,13 +710,13 @@ def test_packages_that_cannot_be_installed_say_why(panel):
     packaging.planned.append((["ERROR: No matching distribution found for nibabel"], 1))
     Harness.answer("OK", "OK")
     panel.setup.install()
-    assert Harness.wait_until(lambda: panel.setup._installation is None, 5)
+    assert Harness.wait_until(lambda: panel.setup._installation is None)
     assert "could not be installed (pip ended with code 1)" in Harness.dialogs_shown()[-1].text
     panel.setup.missing = ["torch"]
     Harness.answer("OK", "OK")
     panel.setup.install()
     assert "PyTorch by its extension" in panel.setup.packages.text
-    assert Harness.wait_until(lambda: panel.setup._installation is None, 5)
+    assert Harness.wait_until(lambda: panel.setup._installation is None)
     assert "Install the extension PyTorch" in Harness.dialogs_shown()[-1].text
 
 
@@ -760,7 +760,7 @@ def test_the_first_scan_that_is_loaded_is_chosen_and_shown(widget, panel):
 
     assert widget._parameterNode.inputVolume is None
     node = load_chest()
-    assert Harness.wait_until(lambda: widget._parameterNode.inputVolume is node, 5)
+    assert Harness.wait_until(lambda: widget._parameterNode.inputVolume is node)
     load_chest()
     Harness.process_events()
     assert widget._parameterNode.inputVolume is node
@@ -785,7 +785,7 @@ def test_going_to_a_result_shows_its_scan_where_no_view_does(widget, panel, ches
     other = load_chest()
     composite.SetBackgroundVolumeID(chest.GetID())
     widget._parameterNode.outputSegmentation = drawn(other, "left lung")
-    assert Harness.wait_until(lambda: panel.results.table.rowCount == 1, 5)
+    assert Harness.wait_until(lambda: panel.results.table.rowCount == 1)
     Harness.click((panel.results.table, panel.results.table.model().index(0, 0)))
     assert composite.GetBackgroundVolumeID() == other.GetID()
 
@@ -903,7 +903,7 @@ def test_why_an_image_was_refused_stays_until_another_is_chosen(widget, panel, c
 
 def test_an_export_never_writes_over_a_file_that_was_not_named(widget, panel, chest, tmp_path):
     widget._parameterNode.outputSegmentation = drawn(chest, "left lung")
-    assert Harness.wait_until(lambda: panel.session.rows, 10)
+    assert Harness.wait_until(lambda: panel.session.rows)
     there = tmp_path / "mine.csv"
     there.write_text("mine", encoding="utf-8")
     Harness.answer(str(tmp_path / "mine"), "No")

@@ -99,9 +99,8 @@ def test_what_is_missing_is_installed_in_words_while_slicer_goes_on(widget, pane
     packaging.asked.clear()
     packaging.planned.append((["Collecting monai>=1.4 (from somewhere)"], 0))
     Harness.answer("OK")
-    Harness.click(dependencies.button)
-    assert dependencies.text.text in ("Installing nibabel, monai …", "Looking for monai …")
-    assert not dependencies.button.enabled
+    dependencies.button.click()  # without what comes of the event loop
+    assert dependencies.text.text == "Installing nibabel, monai …" and not dependencies.button.enabled
     assert Harness.wait_until(lambda: not dependencies.missing)
     assert [line.partition(">")[0] for line in packaging.asked[0]] == ["nibabel", "monai"]
     assert not dependencies.widget.isVisible()

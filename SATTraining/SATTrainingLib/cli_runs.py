@@ -34,7 +34,8 @@ def work_on(
         folder: Of the run.
         train: Does it, in each of torchrun's processes; returns the run's state.
         told: State to what is printed then.
-        make: Makes the run where it is not there yet; called in the first of torchrun's processes.
+        make: Makes the run where it is not there yet; called in the first of torchrun's processes, on which the
+            others wait.
 
     Returns:
         The command's exit code.

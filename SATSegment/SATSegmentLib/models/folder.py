@@ -132,7 +132,7 @@ class ModelFolder:
         except FileNotFoundError as error:
             raise ModelError(f"{folder} holds no model: there is no {CONFIG}.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{path} is damaged ({error}); remove the model and install it again.") from error
+            raise _damaged(path, error) from error
 
     def write(self, folder: Path) -> None:
         """Writes `model.json` with the hashes of the files that are in the folder now."""
@@ -171,7 +171,11 @@ def read_terms(folder: Path) -> list[TrainedTerm]:
     try:
         return [TrainedTerm(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{path} is damaged ({error}); remove the model and install it again.") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ModelError:
+    return ModelError(f"{path} is damaged ({error}). Install the model again.")
 
 
 def write_terms(folder: Path, terms: list[TrainedTerm]) -> None:

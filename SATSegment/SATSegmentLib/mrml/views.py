@@ -36,13 +36,6 @@ def show_volume(volume_node) -> None:
         slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
 
 
-def show_segmentation(segmentation_node, shown: bool = True) -> None:
-    """Shows all of a segmentation in the views, as far as its segments are visible, or hides it."""
-    display = segmentation_node.GetDisplayNode()
-    if display is not None:
-        display.SetVisibility(shown)
-
-
 class Outline:
     """A mask of a volume as an outline in the slice views, until it is cleared.
 

@@ -201,10 +201,10 @@ class ManyRun:
             self.error = SATError(in_panel(str(error)))
             self.error.details = in_panel(error.details)  # its last lines say the same
         self._end()
-        count = self.total - len(self.failed)
         if self.error:
             self.stage = ""
             return
+        count = self.total - len(self.failed)
         self.stage = _("Volumes done: {count} of {total}.").format(count=count, total=self.total)
         if self._hidden:
             self.stage += " " + _("Results of volumes that no view shows are hidden; show them in the Data module.")

@@ -14,7 +14,7 @@ from .. import __version__
 from ..errors import SATError
 from ..imaging import Mask, Volume
 from ..mrml.segments import CONFIDENCE_TAG, MEASURED_TAG, MODEL_TAG, VERSION_TAG, SegmentWriter
-from ..mrml.views import is_shown, show_segmentation
+from ..mrml.views import is_shown
 from ..output import COLUMNS, written
 from .asked import Asked
 from .rows import noted_values
@@ -108,5 +108,5 @@ def add_results(volume_node, found: Sequence[Found], asked: Mapping[str, Asked],
         raise
     name = _("{volume} segmentation").format(volume=volume_node.GetName())
     node.SetName(slicer.mrmlScene.GetUniqueNameByString(name))
-    show_segmentation(node, is_shown(volume_node))  # else it lay over another patient's scan
+    node.SetDisplayVisibility(is_shown(volume_node))  # else it lay over another patient's scan
     return node

@@ -15,7 +15,7 @@ from ..errors import InputError, SATError
 from ..imaging import Mask
 from ..mrml.regions import new_roi
 from ..mrml.segments import SegmentWriter, shows_3d
-from ..mrml.views import Outline, jump_to, show_segmentation, show_volume
+from ..mrml.views import Outline, jump_to, show_volume
 from ..worker.client import Worker
 from .asked import Asked, ImageSettings
 from .chosen import Chosen, ChosenTerms
@@ -253,7 +253,7 @@ class Panel:
             node = self.node.outputSegmentation or (made := self._new_output())
             asked, replaced = without_conflicts(SegmentWriter(node, self.node.inputVolume), asked)
             if asked:
-                show_segmentation(node)
+                node.SetDisplayVisibility(True)
                 self.session.segment(settings, asked, node, replaced, self._cleaning())
             self._made = made
         except SATError as error:
@@ -375,7 +375,7 @@ class Panel:
         if row.center is not None:
             if volume is not None and output is not None:
                 show_volume(volume)
-                show_segmentation(output)
+                output.SetDisplayVisibility(True)
             jump_to(row.center)
 
     def _show_3d(self, on: bool) -> None:

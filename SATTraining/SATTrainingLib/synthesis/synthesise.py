@@ -137,7 +137,7 @@ def _write(folder: Path, orders: list[_Order], rows: dict[str, dict]) -> None:
 
 
 def _made(seed: int, orders: list[_Order], folder: Path, workers: int) -> Iterator[dict]:
-    """Rows of the cases, as they are done; a body's together."""
+    """Rows of the cases, in order; those of a body come together where there are several processes."""
     bodies: dict[tuple, list[_Order]] = {}
     for order in orders:
         bodies.setdefault(order.body, []).append(order)

@@ -485,7 +485,7 @@ def test_pausing_and_cancelling_ask_the_process(widget, panel, running):
 def test_the_list_of_runs_says_at_once_what_the_run_does(widget, panel, running):
     panel.runs.refresh()  # the next look at the folder is seconds away
     runs.write_state(running, replace(runs.read_state(running), state=runs.VALIDATING))
-    assert Harness.wait_until(lambda: "validating" in widget.ui.runStatus.text.lower())
+    assert Harness.wait_until(lambda: "validating" in widget.ui.runStatus.text.lower(), 4)
     assert widget.ui.run.currentText == "balls: validating"
 
 

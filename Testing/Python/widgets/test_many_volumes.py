@@ -90,7 +90,8 @@ def test_checked_volumes_each_get_a_segmentation(widget, many, load_part):
     assert not many.run_button.enabled
     assert Harness.wait_until(lambda: not many.run.busy, 240)
     assert many.error_text.text == ""
-    assert many.status.text.startswith("Volumes done: 2 of 2. Results of volumes that no view shows are hidden")
+    hidden = "Results of volumes that no view shows are hidden; show them in the Data module."
+    assert many.status.text == f"Volumes done: 2 of 2. {hidden}"
     found = segmentations()
     assert {name: bool(node.GetDisplayVisibility()) for name, node in found.items()} == {
         "one segmentation": True,
